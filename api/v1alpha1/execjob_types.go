@@ -1,0 +1,270 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Reasons of an ExecJob's conditions while it has not finished. Reconciling is True with each.
+const (
+	// ReasonStarting says that the command is being started.
+	ReasonStarting = "Starting"
+	// ReasonExecuting says that the command runs.
+	ReasonExecuting = "Executing"
+	// ReasonReattaching says that the stream of a running command was lost and is being taken up again.
+	ReasonReattaching = "Reattaching"
+	// ReasonSandboxPaused says that the Sandbox is declared Paused: the job waits, or is frozen with it.
+	ReasonSandboxPaused = "SandboxPaused"
+	// ReasonStopping says that the processes of the command are being ended.
+	ReasonStopping = "Stopping"
+	// ReasonEnvNotFound says that a Secret or ConfigMap that spec.env refers to, or the key in it, is not there.
+	// Waiting.
+	ReasonEnvNotFound = "EnvNotFound"
+	// ReasonOutputBlocked says that the API server refuses the output ConfigMap, for a quota for instance. The
+	// command goes on; its output is stored when the refusal ends.
+	ReasonOutputBlocked = "OutputBlocked"
+)
+
+// Reasons of a finished ExecJob's conditions. They never change again.
+const (
+	// ReasonSucceeded says that the command ended with exit code 0. Complete and Ready are True.
+	ReasonSucceeded = "Succeeded"
+	// ReasonNonZeroExit says that the command ended with another exit code. Failed is True.
+	ReasonNonZeroExit = "NonZeroExit"
+	// ReasonSignaled says that a signal ended the command. Failed is True.
+	ReasonSignaled = "Signaled"
+	// ReasonDeadlineExceeded says that the command ran past activeDeadlineSeconds and was ended. Failed is True.
+	ReasonDeadlineExceeded = "DeadlineExceeded"
+	// ReasonSandboxLost says that the remote sandbox was gone before the command's end was known. Failed is True.
+	ReasonSandboxLost = "SandboxLost"
+	// ReasonStartFailed says that the sandbox cannot run the command at all, for want of /bin/sh for instance.
+	// Failed is True.
+	ReasonStartFailed = "StartFailed"
+)
+
+// ExecEnvVar is one environment variable of the command.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.value), has(self.secretKeyRef), has(self.configMapKeyRef)].exists_one(x, x)",message="set exactly one of value, secretKeyRef and configMapKeyRef"
+type ExecEnvVar struct {
+	// name of the variable.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",message="the name of a variable must be a letter or underscore, then letters, digits or underscores"
+	Name string `json:"name,omitempty"`
+
+	// value of the variable, taken as it is. May be empty.
+	// +optional
+	// +kubebuilder:validation:MinLength=0
+	// +kubebuilder:validation:MaxLength=32768
+	Value *string `json:"value,omitempty"`
+
+	// secretKeyRef takes the value from a Secret in the namespace. It is read when the command is started.
+	// +optional
+	SecretKeyRef *SecretKeyReference `json:"secretKeyRef,omitempty"`
+
+	// configMapKeyRef takes the value from a ConfigMap in the namespace. It is read when the command is started.
+	// +optional
+	ConfigMapKeyRef *ConfigMapKeyReference `json:"configMapKeyRef,omitempty"`
+}
+
+// ExecOutput says what is kept of the command's output.
+type ExecOutput struct {
+	// limitBytes is how much of the output, both streams together, is stored in ConfigMaps. Past it the
+	// beginning is kept, and status.truncated counts what is missing. Default 8388608 (8 MiB).
+	// +optional
+	// +default=8388608
+	// +kubebuilder:validation:Minimum=65536
+	// +kubebuilder:validation:Maximum=67108864
+	LimitBytes int32 `json:"limitBytes,omitempty"`
+
+	// tailBytes is how much of the end of each stream is shown in status. Default 4096.
+	// +optional
+	// +default=4096
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=16384
+	TailBytes int32 `json:"tailBytes,omitempty"`
+}
+
+// ExecJobSpec is one command and where it runs. Immutable.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.command) != has(self.script)",message="set exactly one of command (an argv) and script (a text for /bin/sh)"
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the spec of an ExecJob is immutable: create another ExecJob"
+type ExecJobSpec struct {
+	// sandboxRef names the Sandbox, in the same namespace, that the command runs in.
+	// +required
+	SandboxRef SandboxReference `json:"sandboxRef,omitzero"`
+
+	// command is the argv: a program and its arguments, not a shell line. Exactly one of command and script is
+	// set.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=32768
+	// +kubebuilder:validation:XValidation:rule="self[0] != ''",message="the first element of command is the program and must not be empty"
+	Command []string `json:"command,omitempty"`
+
+	// script is a text that /bin/sh runs.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=262144
+	Script string `json:"script,omitempty"`
+
+	// env are variables added to the environment that the sandbox gives.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
+	Env []ExecEnvVar `json:"env,omitempty"`
+
+	// workingDir is the directory that the command is started in. It must be there. Absent: the home directory of
+	// the sandbox's user.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('/')",message="workingDir must be an absolute path: start it with /"
+	WorkingDir string `json:"workingDir,omitempty"`
+
+	// activeDeadlineSeconds is how long the command may run before it is ended and the job fails. Absent: for
+	// ever.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=31536000
+	ActiveDeadlineSeconds int32 `json:"activeDeadlineSeconds,omitempty"`
+
+	// output says what is kept of the command's output.
+	// +optional
+	// +default={}
+	Output ExecOutput `json:"output,omitzero"`
+}
+
+// ExecJobStatus is what the operator knows of the command.
+type ExecJobStatus struct {
+	// conditions: Ready, Reconciling or Stalled while either holds, and Complete or Failed once finished.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the metadata.generation that this status speaks of, -1 before the first visit.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// startTime is when the operator first set out to start the command.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// completionTime is when the operator learned that the command had ended.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// attempts is how many times the command was set out to be started: 0 before, then 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Attempts int32 `json:"attempts,omitempty"`
+
+	// exitCode of the command, once it has ended by itself.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=255
+	ExitCode *int32 `json:"exitCode,omitempty"`
+
+	// signal is the number of the signal that ended the command, where one did.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=127
+	Signal int32 `json:"signal,omitempty"`
+
+	// pid is the process id of the command in the sandbox.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	PID int32 `json:"pid,omitempty"`
+
+	// stdoutTail is the end of what the command wrote to stdout. Bytes that are not UTF-8 are shown as U+FFFD.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16384
+	StdoutTail string `json:"stdoutTail,omitempty"`
+
+	// stderrTail is the end of what the command wrote to stderr. Bytes that are not UTF-8 are shown as U+FFFD.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16384
+	StderrTail string `json:"stderrTail,omitempty"`
+
+	// stdoutBytes is how many bytes the command wrote to stdout.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	StdoutBytes *int64 `json:"stdoutBytes,omitempty"`
+
+	// stderrBytes is how many bytes the command wrote to stderr.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	StderrBytes *int64 `json:"stderrBytes,omitempty"`
+
+	// truncated is how many bytes of both streams are not stored, because of spec.output.limitBytes.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Truncated int64 `json:"truncated,omitempty"`
+
+	// outputConfigMaps are the ConfigMaps that hold the output, in order.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	OutputConfigMaps []string `json:"outputConfigMaps,omitempty"`
+
+	// sandboxName is the Sandbox that the command was started in.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SandboxName string `json:"sandboxName,omitempty"`
+
+	// sandboxID is Wrenn's id of the sandbox that the command was started in.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	SandboxID string `json:"sandboxID,omitempty"`
+
+	// durationMillis is how long the command ran, in milliseconds, as the operator saw it.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	DurationMillis *int64 `json:"durationMillis,omitempty"`
+}
+
+// ExecJob is one command run in a Sandbox to completion, with its output kept.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=xj,categories=wrenn
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Exit",type=integer,JSONPath=`.status.exitCode`
+// +kubebuilder:printcolumn:name="Millis",type=integer,JSONPath=`.status.durationMillis`
+// +kubebuilder:printcolumn:name="Sandbox",type=string,JSONPath=`.spec.sandboxRef.name`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ExecJob struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is the command and where it runs.
+	// +required
+	Spec ExecJobSpec `json:"spec,omitzero"`
+
+	// status is what the operator knows of the command.
+	// +optional
+	// +default={"observedGeneration": -1}
+	Status ExecJobStatus `json:"status,omitzero"`
+}
+
+// ExecJobList is a list of ExecJobs.
+//
+// +kubebuilder:object:root=true
+type ExecJobList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the ExecJobs.
+	Items []ExecJob `json:"items"`
+}

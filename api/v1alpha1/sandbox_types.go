@@ -1,0 +1,310 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Reasons of a Sandbox's Ready condition that say it is as its spec asks.
+const (
+	// ReasonRunning says that the sandbox runs, as declared. The Running condition is True.
+	ReasonRunning = "Running"
+	// ReasonPaused says that the sandbox is paused, as declared. The Running condition is False.
+	ReasonPaused = "Paused"
+	// ReasonIdlePaused says that the sandbox, declared Running, was paused by its idle timeout. Ready is True: an
+	// idle timeout asks for just that. The Running condition is False.
+	ReasonIdlePaused = "IdlePaused"
+)
+
+// Reasons of a Sandbox's Ready condition while the operator works or waits. Reconciling is True with each.
+const (
+	// ReasonCreating says that the remote sandbox has been asked for.
+	ReasonCreating = "Creating"
+	// ReasonCreateUnconfirmed says that a create got no clear answer and the operator is looking for its result
+	// before it does anything else.
+	ReasonCreateUnconfirmed = "CreateUnconfirmed"
+	// ReasonPausing says that the sandbox is being paused.
+	ReasonPausing = "Pausing"
+	// ReasonResuming says that the sandbox is being resumed.
+	ReasonResuming = "Resuming"
+	// ReasonSnapshotting says that a Snapshot of the sandbox is being taken, which pauses it for that time.
+	ReasonSnapshotting = "Snapshotting"
+	// ReasonRecreating says that the remote sandbox was lost and another is being made in its place.
+	ReasonRecreating = "Recreating"
+	// ReasonHostMissing says that Wrenn has lost touch with the host of the sandbox and does not know its state.
+	// Waiting: it comes back, or is lost, when the host is heard from.
+	ReasonHostMissing = "HostMissing"
+	// ReasonSnapshotNotFound says that there is no Snapshot of the referenced name in the namespace. Waiting.
+	ReasonSnapshotNotFound = "SnapshotNotFound"
+	// ReasonSnapshotNotReady says that the referenced Snapshot is not Ready yet. Waiting.
+	ReasonSnapshotNotReady = "SnapshotNotReady"
+)
+
+// Reasons of a Sandbox's Ready condition that stall it.
+const (
+	// ReasonTemplateNotFound says that Wrenn has no template of the wanted name, or none that this team may use.
+	// It is tried again from time to time, so that building the template repairs it.
+	ReasonTemplateNotFound = "TemplateNotFound"
+	// ReasonLost says that the remote sandbox was stopped or failed without the operator's doing, and that
+	// spec.recoveryPolicy is None.
+	ReasonLost = "Lost"
+	// ReasonCreateOutcomeUnknown says that a create got no clear answer and that what Wrenn lists does not tell
+	// which sandbox, if any, came of it. Ready is Unknown. A person decides.
+	ReasonCreateOutcomeUnknown = "CreateOutcomeUnknown"
+)
+
+// OperatingMode is the state that a Sandbox is asked to be in.
+//
+// +kubebuilder:validation:Enum=Running;Paused
+type OperatingMode string
+
+const (
+	// OperatingModeRunning asks for a sandbox that runs.
+	OperatingModeRunning OperatingMode = "Running"
+	// OperatingModePaused asks for a sandbox that is paused: its memory and files are kept, nothing runs.
+	OperatingModePaused OperatingMode = "Paused"
+)
+
+// RecoveryPolicy says what to do about a remote sandbox that is gone or has failed.
+//
+// +kubebuilder:validation:Enum=None;Recreate
+type RecoveryPolicy string
+
+const (
+	// RecoveryPolicyNone reports the loss and stops.
+	RecoveryPolicyNone RecoveryPolicy = "None"
+	// RecoveryPolicyRecreate starts a fresh sandbox from the same source.
+	RecoveryPolicyRecreate RecoveryPolicy = "Recreate"
+)
+
+// SandboxState is Wrenn's own word for the state of a sandbox: pending, running, paused, stopped, error, missing,
+// or one that this version does not know.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=64
+type SandboxState string
+
+// SandboxPort is a port of the sandbox that is published.
+type SandboxPort struct {
+	// name of the port, unique within the Sandbox.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	Name string `json:"name,omitempty"`
+
+	// port that a program in the sandbox listens on.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+}
+
+// SandboxSpec is what a Sandbox is asked to be.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.template) && has(self.snapshotRef))",message="set template or snapshotRef, not both: a sandbox starts from one of them"
+// +kubebuilder:validation:XValidation:rule="has(self.template) == has(oldSelf.template) && (!has(self.template) || self.template == oldSelf.template)",message="template is immutable: create another Sandbox to start from another template"
+// +kubebuilder:validation:XValidation:rule="has(self.snapshotRef) == has(oldSelf.snapshotRef) && (!has(self.snapshotRef) || self.snapshotRef == oldSelf.snapshotRef)",message="snapshotRef is immutable: create another Sandbox to start from another Snapshot"
+type SandboxSpec struct {
+	// template is the Wrenn template that the sandbox starts from. At most one of template and snapshotRef is
+	// set; with neither it is the template "minimal". Immutable.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$')",message="template must be a Wrenn template name: a letter or digit, then up to 63 letters, digits, dots, underscores or hyphens"
+	Template string `json:"template,omitempty"`
+
+	// snapshotRef names a Snapshot in the namespace that the sandbox starts from, once that is Ready. Wrenn takes
+	// the size of such a sandbox from the snapshot and ignores vcpus and memoryMiB. Immutable.
+	// +optional
+	SnapshotRef *SnapshotReference `json:"snapshotRef,omitempty"`
+
+	// vcpus is the number of virtual processors. Default 1. Immutable.
+	// +optional
+	// +default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=128
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="vcpus is immutable: create another Sandbox of the wanted size"
+	VCPUs int32 `json:"vcpus,omitempty"`
+
+	// memoryMiB is the memory in MiB. Default 512. Immutable.
+	// +optional
+	// +default=512
+	// +kubebuilder:validation:Minimum=128
+	// +kubebuilder:validation:Maximum=1048576
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="memoryMiB is immutable: create another Sandbox of the wanted size"
+	MemoryMiB int32 `json:"memoryMiB,omitempty"`
+
+	// operatingMode is Running (the default) or Paused. Changing it pauses and resumes the sandbox.
+	// +optional
+	// +default="Running"
+	OperatingMode OperatingMode `json:"operatingMode,omitempty"`
+
+	// idleTimeoutSeconds is how long the sandbox may go without activity before Wrenn pauses it. 0 (the default):
+	// never. Commands that are started count as activity; commands that are still running, file transfers and
+	// traffic to its ports do not. Immutable, since Wrenn takes it at creation only.
+	// +optional
+	// +default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=31536000
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="idleTimeoutSeconds is immutable: Wrenn takes it at creation only"
+	IdleTimeoutSeconds *int32 `json:"idleTimeoutSeconds,omitempty"`
+
+	// recoveryPolicy says what to do when the remote sandbox is gone or has failed: None (the default) reports it
+	// and stops, Recreate starts a fresh one. A sandbox that Wrenn loses within moments of its creation is
+	// replaced whatever this says, since nothing has run in it yet.
+	// +optional
+	// +default="None"
+	RecoveryPolicy RecoveryPolicy `json:"recoveryPolicy,omitempty"`
+
+	// deletionPolicy says what becomes of the remote sandbox when this object is deleted: Delete (the default)
+	// destroys it, Orphan leaves it.
+	// +optional
+	// +default="Delete"
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// ports are the ports that status.endpoints gives URLs for.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Ports []SandboxPort `json:"ports,omitempty"`
+
+	// connectionRef names the connection to use. Absent: the Connection "default" of the namespace, and where
+	// there is none the ClusterConnection "default". Immutable once the Sandbox is bound to one.
+	// +optional
+	ConnectionRef *ConnectionReference `json:"connectionRef,omitempty"`
+}
+
+// SandboxEndpoint is where a published port is reached.
+type SandboxEndpoint struct {
+	// name of the port, as in spec.ports.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// url of Wrenn's proxy for the port.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	URL string `json:"url,omitempty"`
+}
+
+// SandboxStatus is what the operator knows of the remote sandbox.
+type SandboxStatus struct {
+	// conditions: Ready, Running, and Reconciling or Stalled while either holds.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the metadata.generation that this status speaks of, -1 before the first visit.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// sandboxID is Wrenn's id of the remote sandbox.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	SandboxID string `json:"sandboxID,omitempty"`
+
+	// state is Wrenn's own word for the state of the remote sandbox.
+	// +optional
+	State SandboxState `json:"state,omitempty"`
+
+	// template that the remote sandbox was started from, as Wrenn tells.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Template string `json:"template,omitempty"`
+
+	// vcpus is the real number of virtual processors.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	VCPUs int32 `json:"vcpus,omitempty"`
+
+	// memoryMiB is the real memory in MiB.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MemoryMiB int32 `json:"memoryMiB,omitempty"`
+
+	// hostIP is the address of the host that the sandbox runs on. It changes with every resume.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	HostIP string `json:"hostIP,omitempty"`
+
+	// guestIP is the address of the sandbox on its host, where Wrenn tells it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	GuestIP string `json:"guestIP,omitempty"`
+
+	// createTime is when the remote sandbox was created.
+	// +optional
+	CreateTime *metav1.Time `json:"createTime,omitempty"`
+
+	// startTime is when the remote sandbox was last started or resumed.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// lastActiveTime is when Wrenn last saw activity. It is brought up to date only along with something else.
+	// +optional
+	LastActiveTime *metav1.Time `json:"lastActiveTime,omitempty"`
+
+	// endpoints gives the URL of each port of spec.ports.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Endpoints []SandboxEndpoint `json:"endpoints,omitempty"`
+
+	// connection that the Sandbox is bound to.
+	// +optional
+	Connection *BoundConnection `json:"connection,omitempty"`
+
+	// recreations is how many times the remote sandbox was replaced by a fresh one.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Recreations int32 `json:"recreations,omitempty"`
+}
+
+// Sandbox is one microVM sandbox at Wrenn.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=wsb,categories=wrenn
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.operatingMode`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="Template",type=string,JSONPath=`.status.template`
+// +kubebuilder:printcolumn:name="Sandbox ID",type=string,JSONPath=`.status.sandboxID`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.connection) || (has(self.spec.connectionRef) == has(oldSelf.spec.connectionRef) && (!has(self.spec.connectionRef) || self.spec.connectionRef == oldSelf.spec.connectionRef))",message="spec.connectionRef is immutable once the Sandbox is bound: create another Sandbox to use another connection"
+type Sandbox struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what the sandbox is asked to be.
+	// +optional
+	// +default={}
+	Spec SandboxSpec `json:"spec,omitzero"`
+
+	// status is what the operator knows of the remote sandbox.
+	// +optional
+	// +default={"observedGeneration": -1}
+	Status SandboxStatus `json:"status,omitzero"`
+}
+
+// SandboxList is a list of Sandboxes.
+//
+// +kubebuilder:object:root=true
+type SandboxList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the Sandboxes.
+	Items []Sandbox `json:"items"`
+}
