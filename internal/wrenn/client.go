@@ -1,0 +1,117 @@
+package wrenn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// Client talks to one Wrenn server as one team or user. It is safe for concurrent use. Make one per credential and keep
+// it: it holds the connection pools.
+type Client struct {
+	// Sandboxes creates, lists and destroys sandboxes.
+	Sandboxes *Sandboxes
+	// Snapshots creates, lists and deletes the templates that sandboxes start from.
+	Snapshots *Snapshots
+
+	base        *url.URL
+	proxyDomain string
+	cred        Credential
+	settings    settings
+	limits      limits
+	pace        pace
+	rest        *http.Client
+	streams     *http.Client
+
+	forced   Generation
+	mu       sync.Mutex
+	detected Generation
+}
+
+// New returns a client of the server at baseURL, an http or https URL whose path, like /api, is kept in front of every
+// route. Nothing is sent. The zero Credential makes a client without authentication.
+func New(baseURL string, cred Credential, opts ...Option) (*Client, error) {
+	base, err := parseBaseURL(baseURL)
+	if err != nil {
+		return nil, err
+	}
+	s := settings{userAgent: "wrenn-go", requestTimeout: defaultRequestTimeout}
+	for _, opt := range opts {
+		opt(&s)
+	}
+	switch s.generation {
+	case "", GenerationSandboxes, GenerationCapsules:
+	default:
+		return nil, fmt.Errorf("wrenn: unknown generation %q: want %q or %q", s.generation, GenerationSandboxes, GenerationCapsules)
+	}
+	domain := s.proxyDomain
+	if domain != "" && !validAuthority(domain) {
+		return nil, fmt.Errorf("wrenn: proxy domain %q: want a host name, with a port if needed", domain)
+	}
+	c := &Client{
+		base: base, proxyDomain: domain, cred: cred, settings: s, limits: defaultLimits, pace: defaultPace,
+		forced: s.generation,
+	}
+	c.rest, c.streams = newHTTPClients(s)
+	c.Sandboxes = &Sandboxes{c: c}
+	c.Snapshots = &Snapshots{c: c}
+	return c, nil
+}
+
+// Sandbox returns the operations on one sandbox. Nothing is sent; an id of the wrong form fails at the first call.
+func (c *Client) Sandbox(id string) *SandboxHandle { return &SandboxHandle{c: c, id: id} }
+
+// CloseIdleConnections closes the connections that no call is using, of a client that is not needed any more or whose
+// credential was replaced. The client stays usable.
+func (c *Client) CloseIdleConnections() {
+	c.rest.CloseIdleConnections()
+	c.streams.CloseIdleConnections()
+}
+
+func parseBaseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		// The parser's error quotes the URL, which may hold a password.
+		return nil, errors.New("wrenn: base URL cannot be parsed")
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("wrenn: base URL must start with http:// or https://")
+	case u.User != nil:
+		return nil, errors.New("wrenn: base URL must not hold a user name or password")
+	case u.Hostname() == "" || !validAuthority(u.Host):
+		return nil, errors.New("wrenn: base URL must name a host")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#"):
+		return nil, errors.New("wrenn: base URL must not hold a query or a fragment")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = ""
+	return u, nil
+}
+
+// validAuthority accepts host and host:port as they may stand in a URL.
+func validAuthority(authority string) bool {
+	u, err := url.Parse("http://" + authority)
+	return err == nil && u.Host == authority && u.User == nil && u.Hostname() != "" && !strings.ContainsAny(authority, " /?#@")
+}
+
+var errNotYet = errors.New("not implemented")
+
+// Generation is a generation of the API.
+type Generation string
+
+// The generations.
+const (
+	// GenerationSandboxes serves /v1/sandboxes.
+	GenerationSandboxes Generation = "Sandboxes"
+	// GenerationCapsules serves /v1/capsules.
+	GenerationCapsules Generation = "Capsules"
+)
+
+// Generation returns the generation that the server speaks: the one given by WithGeneration, or else the one detected,
+// which is asked for once and remembered.
+func (c *Client) Generation(ctx context.Context) (Generation, error) { return "", errNotYet }

@@ -1,0 +1,32 @@
+package wrenn
+
+import "context"
+
+// SandboxHandle has the operations on one sandbox. It holds no state of the sandbox and is safe for concurrent use.
+type SandboxHandle struct {
+	c  *Client
+	id string
+}
+
+// ID returns the id that the handle was made with.
+func (h *SandboxHandle) ID() string { return h.id }
+
+// Get is Sandboxes.Get.
+func (h *SandboxHandle) Get(ctx context.Context) (*Sandbox, error) {
+	return h.c.Sandboxes.Get(ctx, h.id)
+}
+
+// Destroy is Sandboxes.Destroy.
+func (h *SandboxHandle) Destroy(ctx context.Context) error { return h.c.Sandboxes.Destroy(ctx, h.id) }
+
+// Pause pauses a running sandbox and returns when it is paused. It can take a minute and more for an old sandbox.
+// Abandoning it can leave a sandbox that is called paused and runs. A sandbox that is not running is IsInvalidState.
+func (h *SandboxHandle) Pause(ctx context.Context) (*Sandbox, error) { return nil, errNotYet }
+
+// Resume continues a paused sandbox and returns when it runs. HostIP and StartedAt change, open TCP connections of the
+// guest are dead. A sandbox that is not paused is IsInvalidState.
+func (h *SandboxHandle) Resume(ctx context.Context) (*Sandbox, error) { return nil, errNotYet }
+
+// Ping counts as activity, so that the sandbox is not paused for idleness. A sandbox that idleness paused a moment ago is
+// IsNotFound until the control plane learns of it: ask Get.
+func (h *SandboxHandle) Ping(ctx context.Context) error { return errNotYet }
