@@ -1,0 +1,163 @@
+package connection
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
+)
+
+// State is whether a Team can be used.
+type State string
+
+// The states of a Team.
+const (
+	// StateConnecting: no answer yet, since the operator or the connection is new.
+	StateConnecting State = "Connecting"
+	// StateConnected: the latest list was answered.
+	StateConnected State = "Connected"
+	// StateUnauthorized: the service refuses the credential.
+	StateUnauthorized State = "Unauthorized"
+	// StateMismatched: the endpoint does not serve the generation that the connection forces, or is no Wrenn.
+	StateMismatched State = "Mismatched"
+	// StateUnreachable: no answer, or none that the service would give.
+	StateUnreachable State = "Unreachable"
+)
+
+// Health is the outcome of the poller's latest attempts.
+type Health struct {
+	State State
+	// Err is why State is not StateConnected.
+	Err error
+	// Generation of the API, once it is known.
+	Generation wrenn.Generation
+}
+
+// Settings are what a Team is made of.
+type Settings struct {
+	// Endpoint is the base URL of the API.
+	Endpoint string
+	// Credential of the team or of one of its users.
+	Credential wrenn.Credential
+	// Generation of the API; empty to find out.
+	Generation wrenn.Generation
+	// ProxyDomain is where ports are published; empty for the host of Endpoint.
+	ProxyDomain string
+	// RequestsPerSecond bounds the calls, in bursts of twice as many.
+	RequestsPerSecond int32
+	// ConcurrentCreates bounds the creates under way.
+	ConcurrentCreates int32
+}
+
+// Team is one Wrenn team as it is reached through one credential. It is safe for concurrent use.
+type Team struct {
+	// Client makes the calls. They share the Team's rate limit.
+	Client *wrenn.Client
+	// Fingerprint identifies endpoint and credential without revealing either.
+	Fingerprint string
+
+	identity  string
+	inventory *inventory
+	limiter   *rate.Limiter
+	poller    *poller
+
+	mu      sync.Mutex
+	health  Health
+	creates *semaphore.Weighted
+	bound   int32
+}
+
+func newTeam(s Settings, identity, fingerprint, userAgent string) (*Team, error) {
+	limiter := rate.NewLimiter(rate.Limit(s.RequestsPerSecond), int(2*s.RequestsPerSecond))
+	client, err := wrenn.New(s.Endpoint, s.Credential,
+		wrenn.WithGeneration(s.Generation),
+		wrenn.WithProxyDomain(s.ProxyDomain),
+		wrenn.WithRateLimit(limiter),
+		wrenn.WithUserAgent(userAgent))
+	if err != nil {
+		return nil, err
+	}
+	team := &Team{
+		Client:      client,
+		Fingerprint: fingerprint,
+		identity:    identity,
+		inventory:   newInventory(),
+		limiter:     limiter,
+		health:      Health{State: StateConnecting},
+	}
+	team.limit(s)
+	return team, nil
+}
+
+// limit applies other limits than before. Creates under way are not counted against a new bound.
+func (t *Team) limit(s Settings) {
+	t.limiter.SetLimit(rate.Limit(s.RequestsPerSecond))
+	t.limiter.SetBurst(int(2 * s.RequestsPerSecond))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bound != s.ConcurrentCreates {
+		t.bound = s.ConcurrentCreates
+		t.creates = semaphore.NewWeighted(int64(s.ConcurrentCreates))
+	}
+}
+
+// Health returns the outcome of the poller's latest attempts.
+func (t *Team) Health() Health {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.health
+}
+
+// setHealth records the poller's outcome and reports whether it is news.
+func (t *Team) setHealth(h Health) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	news := t.health.State != h.State || t.health.Generation != h.Generation || text(t.health.Err) != text(h.Err)
+	t.health = h
+	return news
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// Lookup returns what is known of a sandbox, without asking the service.
+func (t *Team) Lookup(id string) Sighting { return t.inventory.lookup(id) }
+
+// Observe records how the answer to a call, received now, describes a sandbox. Lists that were asked for earlier do not
+// overrule it.
+func (t *Team) Observe(sandbox wrenn.Sandbox) { t.inventory.observe(sandbox, time.Now()) }
+
+// Forget drops what is known of a sandbox that no object has any more.
+func (t *Team) Forget(id string) { t.inventory.forget(id) }
+
+// Sandboxes returns the sandboxes of the team that were last seen alive, and when the latest complete list was asked
+// for: zero before the first.
+func (t *Team) Sandboxes() ([]wrenn.Sandbox, time.Time) { return t.inventory.all() }
+
+// Hurry makes the poller look often for the next few seconds, because something is in transition. An endpoint that does
+// not answer is left to its backoff.
+func (t *Team) Hurry() {
+	if t.poller != nil {
+		t.poller.hurry()
+	}
+}
+
+// AcquireCreate waits until one more create may be under way. The returned function must be called when it is not any
+// more.
+func (t *Team) AcquireCreate(ctx context.Context) (release func(), err error) {
+	t.mu.Lock()
+	creates := t.creates
+	t.mu.Unlock()
+	if err := creates.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return func() { creates.Release(1) }, nil
+}
