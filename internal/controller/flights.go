@@ -1,0 +1,84 @@
+package controller
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// flights are the calls to Wrenn that are under way or have landed, at most one for each object. A flight has a
+// context and a time limit of its own: no reconcile, lost lease or shutdown cancels it. What it brings stays here until
+// the object's reconcile has taken it in, so that the result of a create outlives a failed write.
+type flights[R any] struct {
+	mu    sync.Mutex
+	byUID map[types.UID]*flight[R]
+	group sync.WaitGroup
+	// landed is called when a flight has landed, to wake its object.
+	landed func(types.NamespacedName)
+}
+
+// flight is one call, or a few that belong together.
+type flight[R any] struct {
+	name    types.NamespacedName
+	purpose string
+	done    bool
+	result  R
+	err     error
+}
+
+func newFlights[R any](landed func(types.NamespacedName)) *flights[R] {
+	return &flights[R]{byUID: map[types.UID]*flight[R]{}, landed: landed}
+}
+
+// launch starts a flight for an object that has none.
+func (f *flights[R]) launch(uid types.UID, name types.NamespacedName, purpose string, limit time.Duration, call func(context.Context) (R, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byUID[uid] != nil {
+		return
+	}
+	started := &flight[R]{name: name, purpose: purpose}
+	f.byUID[uid] = started
+	f.group.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		result, err := call(ctx)
+		f.mu.Lock()
+		started.done, started.result, started.err = true, result, err
+		f.mu.Unlock()
+		f.landed(name)
+	})
+}
+
+// of returns an object's flight.
+func (f *flights[R]) of(uid types.UID) (flight[R], bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if found := f.byUID[uid]; found != nil {
+		return *found, true
+	}
+	return flight[R]{}, false
+}
+
+// clear drops a flight that has landed and been taken in.
+func (f *flights[R]) clear(uid types.UID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if found := f.byUID[uid]; found != nil && found.done {
+		delete(f.byUID, uid)
+	}
+}
+
+// drain waits until every flight has landed and returns those that were not taken in.
+func (f *flights[R]) drain() map[types.UID]flight[R] {
+	f.group.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	left := make(map[types.UID]flight[R], len(f.byUID))
+	for uid, landed := range f.byUID {
+		left[uid] = *landed
+	}
+	return left
+}
