@@ -1,13 +1,11 @@
 package wrenn
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 )
 
 // Client talks to one Wrenn server as one team or user. It is safe for concurrent use. Make one per credential and keep
@@ -24,12 +22,11 @@ type Client struct {
 	settings    settings
 	limits      limits
 	pace        pace
+	beat        heartbeat
 	rest        *http.Client
 	streams     *http.Client
 
-	forced   Generation
-	mu       sync.Mutex
-	detected Generation
+	generation *generation
 }
 
 // New returns a client of the server at baseURL, an http or https URL whose path, like /api, is kept in front of every
@@ -53,8 +50,8 @@ func New(baseURL string, cred Credential, opts ...Option) (*Client, error) {
 		return nil, fmt.Errorf("wrenn: proxy domain %q: want a host name, with a port if needed", domain)
 	}
 	c := &Client{
-		base: base, proxyDomain: domain, cred: cred, settings: s, limits: defaultLimits, pace: defaultPace,
-		forced: s.generation,
+		base: base, proxyDomain: domain, cred: cred, settings: s, limits: defaultLimits, pace: defaultPace, beat: defaultBeat,
+		generation: newGeneration(s.generation),
 	}
 	c.rest, c.streams = newHTTPClients(s)
 	c.Sandboxes = &Sandboxes{c: c}
@@ -66,10 +63,14 @@ func New(baseURL string, cred Credential, opts ...Option) (*Client, error) {
 func (c *Client) Sandbox(id string) *SandboxHandle { return &SandboxHandle{c: c, id: id} }
 
 // CloseIdleConnections closes the connections that no call is using, of a client that is not needed any more or whose
-// credential was replaced. The client stays usable.
+// credential was replaced. The client stays usable. Transports given by an option are left alone.
 func (c *Client) CloseIdleConnections() {
-	c.rest.CloseIdleConnections()
-	c.streams.CloseIdleConnections()
+	if c.settings.transport == nil {
+		c.rest.CloseIdleConnections()
+	}
+	if c.settings.streamTransport == nil {
+		c.streams.CloseIdleConnections()
+	}
 }
 
 func parseBaseURL(raw string) (*url.URL, error) {
@@ -98,20 +99,3 @@ func validAuthority(authority string) bool {
 	u, err := url.Parse("http://" + authority)
 	return err == nil && u.Host == authority && u.User == nil && u.Hostname() != "" && !strings.ContainsAny(authority, " /?#@")
 }
-
-var errNotYet = errors.New("not implemented")
-
-// Generation is a generation of the API.
-type Generation string
-
-// The generations.
-const (
-	// GenerationSandboxes serves /v1/sandboxes.
-	GenerationSandboxes Generation = "Sandboxes"
-	// GenerationCapsules serves /v1/capsules.
-	GenerationCapsules Generation = "Capsules"
-)
-
-// Generation returns the generation that the server speaks: the one given by WithGeneration, or else the one detected,
-// which is asked for once and remembered.
-func (c *Client) Generation(ctx context.Context) (Generation, error) { return "", errNotYet }

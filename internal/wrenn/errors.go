@@ -109,8 +109,3 @@ func (e *Error) Unwrap() error { return e.Err }
 func invalidArgument(op, format string, args ...any) *Error {
 	return &Error{Op: op, Message: fmt.Sprintf(format, args...), Err: ErrInvalidArgument}
 }
-
-// invalidResponse is the error of an answer that breaks the contract.
-func invalidResponse(op string, status int, message string) *Error {
-	return &Error{Op: op, StatusCode: status, Message: message, Err: ErrInvalidResponse}
-}

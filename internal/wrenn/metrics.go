@@ -2,6 +2,8 @@ package wrenn
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -42,5 +44,15 @@ type MetricPoint struct {
 // Metrics returns the measurements of a running or paused sandbox, an empty range meaning ten minutes. In any other
 // status it is IsNotFound.
 func (h *SandboxHandle) Metrics(ctx context.Context, r MetricsRange) (*Metrics, error) {
-	return nil, errNotYet
+	const op = "sandboxes.metrics"
+	if err := checkID(op, h.id); err != nil {
+		return nil, err
+	}
+	if r == "" {
+		r = Range10m
+	}
+	return sandboxFetch(ctx, h.c, call{
+		op: op, method: http.MethodGet, path: "/" + h.id + "/metrics", query: url.Values{"range": {string(r)}},
+		want: http.StatusOK, limit: h.c.limits.object, budget: h.c.settings.requestTimeout,
+	}, metricsOf(h.id, r))
 }

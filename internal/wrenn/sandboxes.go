@@ -1,6 +1,11 @@
 package wrenn
 
-import "context"
+import (
+	"context"
+	"net/http"
+
+	"github.com/wrennhq/wrenn-operator/internal/wrenn/internal/api"
+)
 
 // Sandboxes are the sandboxes of the credential's team.
 type Sandboxes struct{ c *Client }
@@ -11,16 +16,81 @@ type Sandboxes struct{ c *Client }
 //
 // A fresh sandbox can turn stopped within about a second, by a race of the service. Read the status again.
 func (s *Sandboxes) Create(ctx context.Context, req CreateSandboxRequest) (*Sandbox, error) {
-	return nil, errNotYet
+	const op = "sandboxes.create"
+	if req.Template != "" && !ValidTemplateName(req.Template) {
+		return nil, invalidArgument(op, "the template name is malformed")
+	}
+	body := jsonBody(api.CreateSandboxRequest{
+		Template: optional(req.Template), Vcpus: optional(req.VCPUs), MemoryMb: optional(req.MemoryMB),
+		TimeoutSec: optional(req.TimeoutSec),
+	})
+	return sandboxFetch(ctx, s.c, call{
+		op: op, method: http.MethodPost, body: body, want: http.StatusCreated, limit: s.c.limits.object, effect: true,
+	}, sandboxOf)
 }
 
 // Get returns a sandbox in whatever status, stopped and error included: the service never forgets one.
-func (s *Sandboxes) Get(ctx context.Context, id string) (*Sandbox, error) { return nil, errNotYet }
+func (s *Sandboxes) Get(ctx context.Context, id string) (*Sandbox, error) {
+	const op = "sandboxes.get"
+	if err := checkID(op, id); err != nil {
+		return nil, err
+	}
+	return sandboxFetch(ctx, s.c, call{
+		op: op, method: http.MethodGet, path: "/" + id, want: http.StatusOK, limit: s.c.limits.object,
+		budget: s.c.settings.requestTimeout,
+	}, sandboxNamed(id))
+}
 
 // List returns the sandboxes of the whole team, newest first, but for those that are stopped or in error. An absence from
-// the list is no proof that a sandbox is gone.
-func (s *Sandboxes) List(ctx context.Context) ([]Sandbox, error) { return nil, errNotYet }
+// the list is no proof that a sandbox is gone. One entry that cannot be understood fails the whole list, since a list
+// with a hole would be taken for an absence.
+func (s *Sandboxes) List(ctx context.Context) ([]Sandbox, error) {
+	return sandboxFetch(ctx, s.c, call{
+		op: "sandboxes.list", method: http.MethodGet, want: http.StatusOK, limit: s.c.limits.list,
+		budget: s.c.settings.requestTimeout,
+	}, sandboxesOf)
+}
 
 // Destroy destroys a sandbox from any status. Doing it again succeeds again. The sandbox is stopped afterwards and Get
 // still answers.
-func (s *Sandboxes) Destroy(ctx context.Context, id string) error { return errNotYet }
+func (s *Sandboxes) Destroy(ctx context.Context, id string) error {
+	const op = "sandboxes.destroy"
+	if err := checkID(op, id); err != nil {
+		return err
+	}
+	return sandboxDo(ctx, s.c, call{
+		op: op, method: http.MethodDelete, path: "/" + id, want: http.StatusNoContent, limit: s.c.limits.object,
+		budget: s.c.settings.requestTimeout, effect: true,
+	})
+}
+
+// sandboxFetch does a call of a generation's route and converts what comes back.
+func sandboxFetch[Wire, T any](ctx context.Context, c *Client, k call, convert func(*Wire) (T, error)) (T, error) {
+	k, err := c.sandboxCall(ctx, k)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	v, err := fetch(ctx, c, k, convert)
+	c.learn(err)
+	return v, err
+}
+
+// sandboxDo does a call of a generation's route that answers with nothing.
+func sandboxDo(ctx context.Context, c *Client, k call) error {
+	k, err := c.sandboxCall(ctx, k)
+	if err != nil {
+		return err
+	}
+	_, err = c.do(ctx, k)
+	c.learn(err)
+	return err
+}
+
+// checkID keeps a malformed id off the wire, where it would be part of a path.
+func checkID(op, id string) error {
+	if !ValidSandboxID(id) {
+		return invalidArgument(op, "the sandbox id is malformed")
+	}
+	return nil
+}

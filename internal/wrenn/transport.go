@@ -1,18 +1,92 @@
 package wrenn
 
 import (
+	"context"
+	"crypto/tls"
+	"net"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 )
 
-type limits struct{ object, list, exec, errorBody, frame int64 }
-
-var defaultLimits = limits{object: 1 << 20, list: 64 << 20, exec: 64 << 20, errorBody: 64 << 10, frame: 1 << 20}
-
-type pace struct {
-	retryBase, retryMax, retryAfterMax time.Duration
+// newHTTPClients returns the clients for REST calls and for streams. They have pools of their own, so that streams, which
+// last for minutes, never hold up a call that takes milliseconds.
+func newHTTPClients(s settings) (rest, streams *http.Client) {
+	restTransport := s.transport
+	if restTransport == nil {
+		restTransport = newTransport()
+	}
+	streamTransport := s.streamTransport
+	if streamTransport == nil {
+		streamTransport = forStreams(restTransport)
+	}
+	return refuseRedirects(restTransport), refuseRedirects(streamTransport)
 }
 
-var defaultPace = pace{retryBase: 100 * time.Millisecond, retryMax: 2 * time.Second, retryAfterMax: 5 * time.Second}
+// newTransport has no limit on the time to the response header: a create answers when the microVM runs.
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{
+		Timeout:         10 * time.Second,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4},
+	}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           128,
+		MaxIdleConnsPerHost:    32,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
 
-func newHTTPClients(settings) (rest, streams *http.Client) { return &http.Client{}, &http.Client{} }
+// forStreams copies an *http.Transport into one that speaks HTTP/1.1 only, as a WebSocket upgrade needs.
+func forStreams(rt http.RoundTripper) http.RoundTripper {
+	t, ok := rt.(*http.Transport)
+	if !ok {
+		return rt
+	}
+	t = t.Clone()
+	t.ForceAttemptHTTP2 = false
+	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	if t.TLSClientConfig != nil {
+		t.TLSClientConfig.NextProtos = nil
+	}
+	return t
+}
+
+// refuseRedirects makes a client that hands back a redirect instead of following it: the credential goes to the one
+// server that it was given for.
+func refuseRedirects(rt http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     rt,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// departure watches whether a request can have left the machine.
+type departure struct {
+	traced    bool
+	asked     atomic.Bool
+	connected atomic.Bool
+}
+
+func watchDeparture(ctx context.Context, rt http.RoundTripper) (context.Context, *departure) {
+	d := &departure{}
+	_, d.traced = rt.(*http.Transport)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { d.asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { d.connected.Store(true) },
+	}), d
+}
+
+// left reports whether the request may have left. Nothing leaves without a connection; a transport that tells nothing of
+// its connections gets the benefit of no doubt.
+func (d *departure) left() bool {
+	return d.connected.Load() || !d.traced && !d.asked.Load()
+}

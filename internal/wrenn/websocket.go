@@ -1,0 +1,153 @@
+package wrenn
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wrennhq/wrenn-operator/internal/wrenn/internal/api"
+)
+
+// heartbeat is how a silent stream is told from a dead one: the server sends no pings.
+type heartbeat struct {
+	// every is the silence after which a ping is sent; within is the time for its pong.
+	every, within time.Duration
+}
+
+var defaultBeat = heartbeat{every: 30 * time.Second, within: 20 * time.Second}
+
+var (
+	errBadFrame   = errors.New("a message breaks the protocol")
+	errErrorEvent = errors.New("error event")
+)
+
+// dial upgrades to WebSocket. The context governs the handshake only.
+func (c *Client) dial(ctx context.Context, k call) (*websocket.Conn, error) {
+	if ctx.Err() != nil {
+		return nil, transportFailure(ctx, k.op, ctx.Err())
+	}
+	u := *c.base
+	u.Path += k.path
+	header := http.Header{"User-Agent": {c.settings.userAgent}}
+	c.cred.authorize(header)
+	shake := &handshake{base: c.streams.Transport, limit: c.limits.errorBody}
+	// The response's body is that of the connection, or was taken by the handshake.
+	conn, _, err := websocket.Dial(ctx, wsURL(u), &websocket.DialOptions{ //nolint:bodyclose // See above.
+		HTTPClient: refuseRedirects(shake), HTTPHeader: header,
+	})
+	switch {
+	case err == nil:
+		conn.SetReadLimit(c.limits.frame)
+		return conn, nil
+	case shake.refused != nil:
+		return nil, c.refusal(ctx, k, shake.refused)
+	case shake.upgraded:
+		return nil, &Error{Op: k.op, StatusCode: http.StatusSwitchingProtocols, Message: "the upgrade is not valid", Err: ErrInvalidResponse}
+	}
+	return nil, transportFailure(ctx, k.op, err)
+}
+
+func wsURL(u url.URL) string {
+	u.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
+	return u.String()
+}
+
+// handshake keeps the answer of a server that does not upgrade, of which the WebSocket library shows only the beginning.
+type handshake struct {
+	base     http.RoundTripper
+	limit    int64
+	refused  *http.Response
+	upgraded bool
+}
+
+func (s *handshake) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := s.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		s.upgraded = true
+		return resp, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, s.limit+1))
+	_ = resp.Body.Close()
+	kept := *resp
+	kept.Body = io.NopCloser(&replay{body: body, err: err})
+	s.refused = &kept
+	resp.Body = http.NoBody
+	return resp, nil
+}
+
+// replay yields what was read of a body and then the error that ended the reading.
+type replay struct {
+	body []byte
+	err  error
+}
+
+func (r *replay) Read(p []byte) (int, error) {
+	if len(r.body) > 0 {
+		n := copy(p, r.body)
+		r.body = r.body[n:]
+		return n, nil
+	}
+	if r.err != nil {
+		return 0, r.err
+	}
+	return 0, io.EOF
+}
+
+// next reads the next event. Events of kinds that came after this was written are skipped.
+func (s *ExecStream) next(ctx context.Context) (StreamEvent, error) {
+	for {
+		kind, frame, err := s.conn.Read(ctx)
+		switch {
+		case errors.Is(err, websocket.ErrMessageTooBig):
+			return StreamEvent{}, ErrResponseTooLarge
+		case err != nil:
+			return StreamEvent{}, err
+		case kind != websocket.MessageText:
+			return StreamEvent{}, errBadFrame
+		}
+		s.frames.Add(1)
+		event, known, err := parseFrame(frame)
+		if err != nil || known {
+			return event, err
+		}
+	}
+}
+
+// parseFrame reads one message of the server and reports whether its kind is known. The fields of a known kind must be
+// there.
+func parseFrame(frame []byte) (event StreamEvent, known bool, err error) {
+	var wire *api.ExecStreamEvent
+	if err := json.Unmarshal(frame, &wire); err != nil || wire == nil || wire.Type == "" {
+		return StreamEvent{}, false, errBadFrame
+	}
+	event.Type = StreamEventType(wire.Type)
+	complete := true
+	switch event.Type {
+	case StreamStart:
+		complete = wire.Pid != nil
+		event.PID = int(value(wire.Pid))
+	case StreamStdout, StreamStderr:
+		complete = wire.Data != nil
+		event.Data = value(wire.Data)
+	case StreamError:
+		event.Data = value(wire.Data)
+	case StreamExit:
+		complete = wire.ExitCode != nil
+		event.ExitCode = int(value(wire.ExitCode))
+	default:
+		return StreamEvent{}, false, nil
+	}
+	if !complete {
+		return StreamEvent{}, false, errBadFrame
+	}
+	return event, true, nil
+}
