@@ -46,7 +46,10 @@ func (h *SandboxHandle) Exec(ctx context.Context, req ExecRequest) (*ExecResult,
 	if req.Cmd == "" {
 		return nil, invalidArgument(op, "the command is empty")
 	}
-	seconds := (req.Timeout + time.Second - 1) / time.Second
+	seconds := req.Timeout / time.Second
+	if req.Timeout%time.Second > 0 {
+		seconds++
+	}
 	if req.Timeout < 0 || seconds > math.MaxInt32 {
 		return nil, invalidArgument(op, "the timeout is out of range")
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"syscall"
 )
 
@@ -63,6 +64,8 @@ func transportText(err error) string {
 		return "host name resolution failed"
 	case errors.As(err, &untrusted), errors.As(err, &unknownCA), errors.As(err, &wrongHost), errors.As(err, &invalidCert):
 		return "certificate not trusted"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server does not speak TLS"
 	case badHandshake:
 		return "TLS handshake failed"
 	case errors.Is(err, syscall.ECONNREFUSED):
