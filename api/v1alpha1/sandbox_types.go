@@ -31,6 +31,9 @@ const (
 	// ReasonHostMissing says that Wrenn has lost touch with the host of the sandbox and does not know its state.
 	// Waiting: it comes back, or is lost, when the host is heard from.
 	ReasonHostMissing = "HostMissing"
+	// ReasonRemoteUnconfirmed says that Wrenn neither lists the remote sandbox nor says that it is gone. Ready is
+	// Unknown. Retried with backoff.
+	ReasonRemoteUnconfirmed = "RemoteUnconfirmed"
 	// ReasonSnapshotNotFound says that there is no Snapshot of the referenced name in the namespace. Waiting.
 	ReasonSnapshotNotFound = "SnapshotNotFound"
 	// ReasonSnapshotNotReady says that the referenced Snapshot is not Ready yet. Waiting.

@@ -14,6 +14,10 @@ const (
 	// known. The operator alone writes it.
 	AnnotationCreateIntent = "wrenn.dev/create-intent"
 
+	// AnnotationCreateOutcome is a person's decision on a Sandbox with reason CreateOutcomeUnknown: "retry" to make
+	// another remote sandbox, or "adopt=<sandbox id>" to take that one.
+	AnnotationCreateOutcome = "wrenn.dev/create-outcome"
+
 	// AnnotationSnapshotIntent is written to a Snapshot before its remote snapshot is asked for. The operator
 	// alone writes it.
 	AnnotationSnapshotIntent = "wrenn.dev/snapshot-intent"

@@ -60,6 +60,19 @@ func (r *Resolver) Release(namespace string, bound *v1alpha1.BoundConnection) (*
 	return r.team(KeyOf(namespace, bound.Kind, bound.Name))
 }
 
+// Exclusive tells whether a connection is declared to be used by nobody else. One that is not there is not.
+func (r *Resolver) Exclusive(ctx context.Context, key Key) (bool, error) {
+	name := client.ObjectKey{Namespace: key.Namespace, Name: key.Name}
+	if key.Kind == v1alpha1.ConnectionKindCluster {
+		var connection v1alpha1.ClusterConnection
+		err := r.Reader.Get(ctx, name, &connection)
+		return connection.Spec.Ownership == v1alpha1.OwnershipExclusive, client.IgnoreNotFound(err)
+	}
+	var connection v1alpha1.Connection
+	err := r.Reader.Get(ctx, name, &connection)
+	return connection.Spec.Ownership == v1alpha1.OwnershipExclusive, client.IgnoreNotFound(err)
+}
+
 // Sandbox returns the remote sandbox that a Sandbox has.
 func (r *Resolver) Sandbox(ctx context.Context, sandbox *v1alpha1.Sandbox) (*wrenn.SandboxHandle, error) {
 	if sandbox.Status.Connection == nil || sandbox.Status.SandboxID == "" {

@@ -69,6 +69,7 @@ type Team struct {
 	health  Health
 	creates *semaphore.Weighted
 	bound   int32
+	refused bool
 }
 
 func newTeam(s Settings, identity, fingerprint, userAgent string) (*Team, error) {
@@ -148,6 +149,21 @@ func (t *Team) Hurry() {
 	if t.poller != nil {
 		t.poller.hurry()
 	}
+}
+
+// TakesTokens tells whether the service may be sent negative idle timeouts, which it takes for "never". All that were
+// seen do; one that does not is remembered.
+func (t *Team) TakesTokens() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.refused
+}
+
+// RefuseTokens remembers that the service refuses negative idle timeouts.
+func (t *Team) RefuseTokens() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refused = true
 }
 
 // AcquireCreate waits until one more create may be under way. The returned function must be called when it is not any

@@ -24,8 +24,10 @@ type flight[R any] struct {
 	name    types.NamespacedName
 	purpose string
 	done    bool
-	result  R
-	err     error
+	// landedAt, result and err are there when done.
+	landedAt time.Time
+	result   R
+	err      error
 }
 
 func newFlights[R any](landed func(types.NamespacedName)) *flights[R] {
@@ -46,7 +48,7 @@ func (f *flights[R]) launch(uid types.UID, name types.NamespacedName, purpose st
 		defer cancel()
 		result, err := call(ctx)
 		f.mu.Lock()
-		started.done, started.result, started.err = true, result, err
+		started.done, started.landedAt, started.result, started.err = true, time.Now(), result, err
 		f.mu.Unlock()
 		f.landed(name)
 	})

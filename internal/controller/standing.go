@@ -19,7 +19,12 @@ type standing struct {
 	message string
 	// again is when to look again without any event; zero for never.
 	again time.Duration
+	// quiet leaves the status as it is.
+	quiet bool
 }
+
+// unchanged leaves the status as it is.
+func unchanged() standing { return standing{quiet: true} }
 
 // phase is which of Reconciling and Stalled holds.
 type phase int

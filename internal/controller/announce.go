@@ -1,0 +1,66 @@
+package controller
+
+import (
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+)
+
+// announce records an event when the reason of the Ready condition has changed: a Warning where a person or another
+// system has to act, Normal otherwise.
+func announce(recorder events.EventRecorder, obj client.Object, before, after []metav1.Condition) {
+	was, is := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
+	if is == nil || (was != nil && was.Reason == is.Reason) {
+		return
+	}
+	severity := corev1.EventTypeNormal
+	if meta.IsStatusConditionTrue(after, v1alpha1.ConditionStalled) || troubling[is.Reason] {
+		severity = corev1.EventTypeWarning
+	}
+	recorder.Eventf(obj, nil, severity, is.Reason, "Reconcile", "%s", is.Message)
+}
+
+// troubling are the reasons that are worth a Warning although the operator goes on by itself.
+var troubling = map[string]bool{
+	v1alpha1.ReasonUnauthorized:        true,
+	v1alpha1.ReasonEndpointUnreachable: true,
+	v1alpha1.ReasonServiceError:        true,
+	v1alpha1.ReasonHostMissing:         true,
+	v1alpha1.ReasonRemoteUnconfirmed:   true,
+}
+
+// specOrMetadataChanged passes over the controller's own status writes.
+func specOrMetadataChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+			!e.ObjectNew.GetDeletionTimestamp().IsZero() ||
+			!maps.Equal(e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()) ||
+			e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion()
+	}}
+}
+
+// timeOf turns a time of the service, zero where it told none, into one of the API.
+func timeOf(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	at := metav1.NewTime(t)
+	return &at
+}
+
+// deref returns the standing, or an empty one that goes with an error.
+func deref(s *standing) standing {
+	if s == nil {
+		return standing{}
+	}
+	return *s
+}

@@ -1,0 +1,51 @@
+package controller
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+)
+
+// The fields that the cache is asked for objects by.
+const (
+	indexSandboxID       = "status.sandboxID"
+	indexSandboxSnapshot = "spec.snapshotRef.name"
+	indexSnapshotSource  = "spec.sandboxRef.name"
+)
+
+// AddIndexes adds to a cache the indexes that the controllers need.
+func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, index := range []struct {
+		of    client.Object
+		field string
+		value client.IndexerFunc
+	}{
+		{&v1alpha1.Sandbox{}, indexSandboxID, func(obj client.Object) []string {
+			return present(obj.(*v1alpha1.Sandbox).Status.SandboxID) //nolint:forcetypeassert // the index is of Sandboxes
+		}},
+		{&v1alpha1.Sandbox{}, indexSandboxSnapshot, func(obj client.Object) []string {
+			ref := obj.(*v1alpha1.Sandbox).Spec.SnapshotRef //nolint:forcetypeassert // the index is of Sandboxes
+			if ref == nil {
+				return nil
+			}
+			return present(ref.Name)
+		}},
+		{&v1alpha1.Snapshot{}, indexSnapshotSource, func(obj client.Object) []string {
+			return present(obj.(*v1alpha1.Snapshot).Spec.SandboxRef.Name) //nolint:forcetypeassert // the index is of Snapshots
+		}},
+	} {
+		if err := indexer.IndexField(ctx, index.of, index.field, index.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func present(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
+}

@@ -1,0 +1,154 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
+)
+
+// defaultTemplate is what a sandbox starts from where its spec names nothing.
+const defaultTemplate = "minimal"
+
+// begin writes the intent, with the finalizer, and asks for a remote. Only the holder of the latest view of the object
+// gets past the write, so two views of one object never ask twice.
+func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (standing, error) {
+	if s, blocked := r.blocked(view); blocked {
+		return s, nil
+	}
+	request, wait, err := r.request(ctx, view)
+	if err != nil || wait != nil {
+		return deref(wait), err
+	}
+	bound := v1alpha1.BoundConnection{Kind: view.key.Kind, Name: view.key.Name, Fingerprint: view.team.Fingerprint}
+	intent := newCreateIntent(clusterBits(r.ClusterUID), bound, request, view.team.TakesTokens(), view.sandbox.Status.SandboxID)
+	err = r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
+		controllerutil.AddFinalizer(sandbox, v1alpha1.Finalizer)
+		return intent.writeTo(sandbox)
+	})
+	if err != nil {
+		return standing{}, err
+	}
+	team := view.team
+	r.launch(view, purposeCreate, r.Timing.Create, func(ctx context.Context) (wrenn.Sandbox, error) {
+		release, err := team.AcquireCreate(ctx)
+		if err != nil {
+			return wrenn.Sandbox{}, fmt.Errorf("wait for a free place among the creates: %w", err)
+		}
+		defer release()
+		created, err := team.Client.Sandboxes.Create(ctx, intent.request(request))
+		if err != nil {
+			return wrenn.Sandbox{}, err
+		}
+		team.Observe(*created)
+		return *created, nil
+	})
+	return unchanged().after(r.Timing.ShowAfter), nil
+}
+
+// request returns what to ask for, or why that is not known yet.
+func (r *SandboxReconciler) request(ctx context.Context, view *sandboxView) (wrenn.CreateSandboxRequest, *standing, error) {
+	spec := view.sandbox.Spec
+	request := wrenn.CreateSandboxRequest{
+		Template: spec.Template, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMiB, TimeoutSec: idleTimeout(view.sandbox),
+	}
+	if request.Template == "" {
+		request.Template = defaultTemplate
+	}
+	if spec.SnapshotRef == nil {
+		return request, nil, nil
+	}
+	var snapshot v1alpha1.Snapshot
+	key := client.ObjectKey{Namespace: view.sandbox.Namespace, Name: spec.SnapshotRef.Name}
+	if err := r.Get(ctx, key, &snapshot); client.IgnoreNotFound(err) != nil {
+		return request, nil, err
+	} else if err != nil {
+		wait := working(v1alpha1.ReasonSnapshotNotFound, fmt.Sprintf("waiting for Snapshot %q: create it", key.Name))
+		return request, &wait, nil
+	}
+	if wait, ok := startable(&snapshot, view.team.Fingerprint); !ok {
+		return request, &wait, nil
+	}
+	request.Template = snapshot.Status.SnapshotName
+	return request, nil, nil
+}
+
+// startable tells whether a sandbox of the team can be started from a Snapshot, and if not, why.
+func startable(snapshot *v1alpha1.Snapshot, fingerprint string) (standing, bool) {
+	switch {
+	case !snapshot.DeletionTimestamp.IsZero() || !isReady(snapshot.Status.Conditions):
+		return working(v1alpha1.ReasonSnapshotNotReady, fmt.Sprintf("waiting for Snapshot %q to be Ready", snapshot.Name)), false
+	case snapshot.Status.Connection == nil || snapshot.Status.Connection.Fingerprint != fingerprint:
+		return stalled(v1alpha1.ReasonInvalidRequest, fmt.Sprintf("Snapshot %q was taken through another connection: "+
+			"name that connection in spec.connectionRef", snapshot.Name)), false
+	default:
+		return standing{}, true
+	}
+}
+
+// awaitCreate shows a create that takes its time.
+func (r *SandboxReconciler) awaitCreate(view *sandboxView) standing {
+	if view.intent == nil {
+		return unchanged()
+	}
+	if wait := time.Until(view.intent.Time.Add(r.Timing.ShowAfter)); wait > 0 {
+		return unchanged().after(wait)
+	}
+	if view.intent.Replaces != "" {
+		return working(v1alpha1.ReasonRecreating, "another sandbox is being made in place of the lost one")
+	}
+	return working(v1alpha1.ReasonCreating, "the sandbox is being made")
+}
+
+// save has the status name the new remote. The annotation that repeats it can wait.
+func (r *SandboxReconciler) save(view *sandboxView) standing {
+	if view.intent != nil && view.intent.Replaces != "" && view.intent.Replaces != view.sandbox.Status.SandboxID {
+		view.sandbox.Status.Recreations++
+	}
+	r.wakeups.wakeLater(client.ObjectKeyFromObject(view.sandbox))
+	if view.observed.remote != remoteRunning || view.observed.mode != v1alpha1.OperatingModeRunning {
+		return working(v1alpha1.ReasonCreating, "the sandbox has been made")
+	}
+	return r.rest(view)
+}
+
+// record brings the annotations up to date: the id that outlives a lost status, and no intent.
+func (r *SandboxReconciler) record(ctx context.Context, view *sandboxView) (standing, error) {
+	id := view.sandbox.Status.SandboxID
+	err := r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
+		controllerutil.AddFinalizer(sandbox, v1alpha1.Finalizer)
+		delete(sandbox.Annotations, v1alpha1.AnnotationCreateIntent)
+		setAnnotation(sandbox, v1alpha1.AnnotationSandboxID, id)
+		return nil
+	})
+	return r.rest(view), err
+}
+
+// closeIntent ends an attempt that nothing came of.
+func (r *SandboxReconciler) closeIntent(ctx context.Context, view *sandboxView) (standing, error) {
+	err := r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
+		delete(sandbox.Annotations, v1alpha1.AnnotationCreateIntent)
+		delete(sandbox.Annotations, v1alpha1.AnnotationCreateOutcome)
+		return nil
+	})
+	if err != nil {
+		return standing{}, err
+	}
+	r.flights.clear(view.sandbox.UID)
+	if view.landed == nil {
+		return unchanged().after(soon), nil
+	}
+	if view.intent.Token != 0 && wrenn.IsInvalidRequest(view.landed.err) {
+		// It may be the token that is refused. Without one the next attempt shows.
+		view.team.RefuseTokens()
+		return unchanged().after(soon), nil
+	}
+	r.note(view, view.landed.err)
+	s, _ := r.troubles.of(view.sandbox)
+	return s, nil
+}

@@ -1,0 +1,231 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/connection"
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
+)
+
+// The purposes of a Sandbox's flights.
+const (
+	purposeCreate  = "create"
+	purposePause   = "pause"
+	purposeResume  = "resume"
+	purposeConfirm = "confirm"
+	purposeDestroy = "destroy"
+	purposeSweep   = "sweep"
+)
+
+// unusedWithin is how soon after its creation a remote must have ended for it to be certain that nothing had run in it.
+const unusedWithin = 30 * time.Second
+
+// sandboxView is a Sandbox as one reconcile sees it.
+type sandboxView struct {
+	sandbox *v1alpha1.Sandbox
+	// before is the Sandbox as it is stored.
+	before   *v1alpha1.Sandbox
+	observed sandboxObserved
+	// intent is the attempt that the Sandbox carries, open or fulfilled; nil where there is none.
+	intent *createIntent
+	// remote is the remote as it was last seen, nil where it was not.
+	remote *wrenn.Sandbox
+	// key and team are the connection; where team is nil, unavailable says why.
+	key         connection.Key
+	team        *connection.Team
+	unavailable *connection.Unavailable
+	// landed is the flight that this reconcile takes in.
+	landed *flight[wrenn.Sandbox]
+}
+
+// observe gathers what the plan needs. It takes in the result of a flight that has landed, and asks nobody but the
+// caches.
+func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandbox) (*sandboxView, error) {
+	view := &sandboxView{sandbox: sandbox, before: sandbox.DeepCopy()}
+	var err error
+	if view.intent, err = openIntent(sandbox); err != nil {
+		return nil, err
+	}
+	if err := r.connect(ctx, view); err != nil {
+		return nil, err
+	}
+	r.takeIn(view)
+	if sandbox.Status.SandboxID == "" {
+		sandbox.Status.SandboxID = sandbox.Annotations[v1alpha1.AnnotationSandboxID]
+	}
+	o := &view.observed
+	o.deleting = !sandbox.DeletionTimestamp.IsZero()
+	o.mode = sandbox.Spec.OperatingMode
+	o.recovery = sandbox.Spec.RecoveryPolicy
+	o.deletion = sandbox.Spec.DeletionPolicy
+	o.idles = idleTimeout(sandbox) > 0
+	o.declaredPause = pausedByDeclaration(sandbox)
+	id := sandbox.Status.SandboxID
+	o.bound = id != ""
+	if view.intent != nil && (id == "" || id == view.intent.Replaces) && o.intent == "" {
+		o.intent = intentOpen
+	}
+	if o.intent == "" {
+		o.intent = intentNone
+	}
+	o.recorded = view.intent == nil && sandbox.Annotations[v1alpha1.AnnotationSandboxID] == id
+	if o.bound {
+		r.observeRemote(view)
+		if o.held, err = r.snapshotting(ctx, view); err != nil {
+			return nil, err
+		}
+	}
+	return view, nil
+}
+
+// connect finds the team: that of the open intent, of the binding, or of the spec.
+func (r *SandboxReconciler) connect(ctx context.Context, view *sandboxView) error {
+	sandbox := view.sandbox
+	bound := sandbox.Status.Connection
+	if view.intent != nil {
+		bound = &view.intent.Connection
+	}
+	var err error
+	switch {
+	case bound != nil && !sandbox.DeletionTimestamp.IsZero():
+		view.key = connection.KeyOf(sandbox.Namespace, bound.Kind, bound.Name)
+		view.team, err = r.Resolver.Release(sandbox.Namespace, bound)
+	case bound != nil:
+		view.key = connection.KeyOf(sandbox.Namespace, bound.Kind, bound.Name)
+		view.team, err = r.Resolver.Bound(ctx, sandbox.Namespace, bound)
+	default:
+		view.key, view.team, err = r.Resolver.Resolve(ctx, sandbox.Namespace, sandbox.Spec.ConnectionRef)
+	}
+	if errors.As(err, &view.unavailable) {
+		return nil
+	}
+	return err
+}
+
+// takeIn takes in what the object's flight has brought, if it has landed. The flight of a create stays until its outcome
+// is stored; an outcome that is not known stays for the time at which it was given up.
+func (r *SandboxReconciler) takeIn(view *sandboxView) {
+	uid := view.sandbox.UID
+	found, ok := r.flights.of(uid)
+	switch {
+	case !ok:
+	case !found.done && found.purpose == purposeCreate:
+		view.observed.intent = intentFlying
+	case !found.done:
+		view.observed.flying = true
+	case found.purpose == purposeCreate:
+		view.landed = &found
+		r.takeInCreate(view, found)
+	case found.err != nil:
+		r.flights.clear(uid)
+		r.note(view, found.err)
+	default:
+		r.flights.clear(uid)
+		r.troubles.forget(uid)
+		view.observed.destroyed = found.purpose == purposeDestroy
+	}
+}
+
+func (r *SandboxReconciler) takeInCreate(view *sandboxView, create flight[wrenn.Sandbox]) {
+	switch {
+	case create.err == nil:
+		view.sandbox.Status.SandboxID = create.result.ID
+		view.observed.unsaved = view.before.Status.SandboxID != create.result.ID
+	case wrenn.IsAmbiguous(create.err):
+		view.observed.intent = intentOpen
+	default:
+		view.observed.intent = intentRefused
+	}
+}
+
+// takenIn drops the flight of a create whose outcome has been stored.
+func (r *SandboxReconciler) takenIn(view *sandboxView) {
+	if view.landed != nil && view.observed.intent == intentNone {
+		r.flights.clear(view.sandbox.UID)
+		r.troubles.forget(view.sandbox.UID)
+	}
+}
+
+// observeRemote fills in what is known of the remote.
+func (r *SandboxReconciler) observeRemote(view *sandboxView) {
+	o := &view.observed
+	o.remote = remoteUnseen
+	if view.team == nil {
+		return
+	}
+	sighting := view.team.Lookup(view.sandbox.Status.SandboxID)
+	view.remote = sighting.Sandbox
+	switch {
+	case view.remote != nil:
+		o.remote = stateOfRemote(view.remote.Status)
+		o.unused = unused(*view.remote)
+	case sighting.Listed:
+		o.remote = remoteAbsent
+	}
+}
+
+func stateOfRemote(status wrenn.Status) remoteState {
+	switch status {
+	case wrenn.StatusPending, wrenn.StatusStarting:
+		return remotePending
+	case wrenn.StatusRunning:
+		return remoteRunning
+	case wrenn.StatusPaused, wrenn.StatusHibernated:
+		return remotePaused
+	case wrenn.StatusMissing:
+		return remoteMissing
+	case wrenn.StatusStopped, wrenn.StatusError:
+		return remoteEnded
+	default:
+		return remoteOdd
+	}
+}
+
+// unused tells that a remote ended before anything can have run in it. It compares the service's times with each other
+// only.
+func unused(remote wrenn.Sandbox) bool {
+	return remote.Status.Final() &&
+		remote.LastUpdatedAt.Sub(remote.CreatedAt) <= unusedWithin &&
+		remote.LastActiveAt.Sub(remote.CreatedAt) <= time.Second
+}
+
+// snapshotting tells whether a Snapshot of the Sandbox is being taken: by this process, or by one before it that has
+// left its intent.
+func (r *SandboxReconciler) snapshotting(ctx context.Context, view *sandboxView) (bool, error) {
+	if r.Holds.Held(view.sandbox.Status.SandboxID) {
+		return true, nil
+	}
+	var snapshots v1alpha1.SnapshotList
+	err := r.List(ctx, &snapshots, client.InNamespace(view.sandbox.Namespace),
+		client.MatchingFields{indexSnapshotSource: view.sandbox.Name})
+	return slices.ContainsFunc(snapshots.Items, func(snapshot v1alpha1.Snapshot) bool {
+		return snapshot.Annotations[v1alpha1.AnnotationSnapshotIntent] != ""
+	}), err
+}
+
+// pausedByDeclaration tells whether the latest pause was the operator's doing.
+func pausedByDeclaration(sandbox *v1alpha1.Sandbox) bool {
+	ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return false
+	}
+	switch ready.Reason {
+	case v1alpha1.ReasonPaused, v1alpha1.ReasonPausing, v1alpha1.ReasonResuming:
+		return true
+	}
+	return false
+}
+
+func idleTimeout(sandbox *v1alpha1.Sandbox) int32 {
+	if sandbox.Spec.IdleTimeoutSeconds == nil {
+		return 0
+	}
+	return *sandbox.Spec.IdleTimeoutSeconds
+}

@@ -1,0 +1,185 @@
+package controller
+
+import "github.com/wrennhq/wrenn-operator/api/v1alpha1"
+
+// remoteState is what is known of the remote that a Sandbox has.
+type remoteState string
+
+const (
+	// remoteUnseen: no list has been read since the operator started.
+	remoteUnseen remoteState = "unseen"
+	// remoteAbsent: the latest list lacks it. That proves nothing.
+	remoteAbsent remoteState = "absent"
+	// remotePending: being made, or left half made.
+	remotePending remoteState = "pending"
+	// remoteRunning: runs, as far as the service has noticed.
+	remoteRunning remoteState = "running"
+	// remotePaused: paused, by whomever.
+	remotePaused remoteState = "paused"
+	// remoteMissing: its host is out of touch.
+	remoteMissing remoteState = "missing"
+	// remoteEnded: the service itself says that it is stopped or failed, for good.
+	remoteEnded remoteState = "ended"
+	// remoteOdd: in a state that this version does not know.
+	remoteOdd remoteState = "odd"
+)
+
+// intentState is how far an attempt to make a remote has come.
+type intentState string
+
+const (
+	// intentNone: there is no attempt.
+	intentNone intentState = "none"
+	// intentFlying: the create is under way in this process.
+	intentFlying intentState = "flying"
+	// intentRefused: the service has clearly said no; nothing came of it.
+	intentRefused intentState = "refused"
+	// intentOpen: the outcome is not known.
+	intentOpen intentState = "open"
+)
+
+// sandboxObserved is all that the plan of a Sandbox depends on.
+type sandboxObserved struct {
+	deleting bool
+	mode     v1alpha1.OperatingMode
+	recovery v1alpha1.RecoveryPolicy
+	deletion v1alpha1.DeletionPolicy
+	// idles tells that the sandbox has an idle timeout, so that a pause may be none of anybody's doing.
+	idles bool
+	// declaredPause tells that the last pause was asked for by the spec, so that a change of the spec ends it.
+	declaredPause bool
+	// bound tells that the Sandbox has a remote; remote is then what is known of it.
+	bound  bool
+	remote remoteState
+	// unsaved tells that the status does not name the remote yet.
+	unsaved bool
+	// unused tells of an ended remote that it ended within moments of its creation, before anything ran in it.
+	unused bool
+	intent intentState
+	// flying tells that a call for the Sandbox, other than a create, is under way.
+	flying bool
+	// destroyed tells that the remote was just destroyed and seen to be stopped.
+	destroyed bool
+	// held tells that a Snapshot is being taken, which must not be disturbed.
+	held bool
+	// recorded tells that the annotations are up to date with the status.
+	recorded bool
+}
+
+// sandboxAction is the one thing to do next for a Sandbox.
+type sandboxAction string
+
+const (
+	// sandboxLetGo removes the finalizer.
+	sandboxLetGo sandboxAction = "LetGo"
+	// sandboxDestroy destroys the remote and sees that it is stopped.
+	sandboxDestroy sandboxAction = "Destroy"
+	// sandboxBegin writes an intent and asks for a remote.
+	sandboxBegin sandboxAction = "Begin"
+	// sandboxAwaitCreate waits for the create under way.
+	sandboxAwaitCreate sandboxAction = "AwaitCreate"
+	// sandboxSave writes the id of a new remote into the status, before anything else is done.
+	sandboxSave sandboxAction = "Save"
+	// sandboxCloseIntent ends an attempt that the service refused.
+	sandboxCloseIntent sandboxAction = "CloseIntent"
+	// sandboxResolveIntent finds out from a list what came of an attempt.
+	sandboxResolveIntent sandboxAction = "ResolveIntent"
+	// sandboxAwaitCall waits for another call under way.
+	sandboxAwaitCall sandboxAction = "AwaitCall"
+	// sandboxAwaitSnapshot waits until a snapshot has been taken.
+	sandboxAwaitSnapshot sandboxAction = "AwaitSnapshot"
+	// sandboxAwaitList waits for the first list after a start, and leaves everything as it is.
+	sandboxAwaitList sandboxAction = "AwaitList"
+	// sandboxAwaitState waits for a state that the operator can do nothing about to change.
+	sandboxAwaitState sandboxAction = "AwaitState"
+	// sandboxConfirm asks the service about a remote that its list lacks.
+	sandboxConfirm sandboxAction = "Confirm"
+	// sandboxPause pauses the remote.
+	sandboxPause sandboxAction = "Pause"
+	// sandboxResume resumes the remote.
+	sandboxResume sandboxAction = "Resume"
+	// sandboxReplace destroys an ended remote, to begin anew.
+	sandboxReplace sandboxAction = "Replace"
+	// sandboxReportLost reports a remote that is gone and not to be replaced.
+	sandboxReportLost sandboxAction = "ReportLost"
+	// sandboxRecord brings the annotations up to date.
+	sandboxRecord sandboxAction = "Record"
+	// sandboxRest: all is as the spec asks.
+	sandboxRest sandboxAction = "Rest"
+)
+
+// planSandbox decides what to do next. It knows nothing of how, and nothing of whether it can be done just now.
+func planSandbox(o sandboxObserved) sandboxAction {
+	switch {
+	case o.intent == intentFlying:
+		return sandboxAwaitCreate
+	case o.flying:
+		return sandboxAwaitCall
+	case o.unsaved:
+		return sandboxSave
+	case o.deleting:
+		return planSandboxDeletion(o)
+	case o.intent == intentRefused:
+		return sandboxCloseIntent
+	case o.intent == intentOpen:
+		return sandboxResolveIntent
+	case !o.bound:
+		return sandboxBegin
+	case o.held:
+		return sandboxAwaitSnapshot
+	default:
+		return planSandboxRemote(o)
+	}
+}
+
+// planSandboxDeletion lets go of the object when nothing remote can be left behind.
+func planSandboxDeletion(o sandboxObserved) sandboxAction {
+	switch {
+	case o.deletion == v1alpha1.DeletionPolicyOrphan:
+		return sandboxLetGo
+	case o.intent == intentOpen:
+		return sandboxResolveIntent
+	case !o.bound, o.destroyed:
+		return sandboxLetGo
+	default:
+		return sandboxDestroy
+	}
+}
+
+// planSandboxRemote brings the remote to what the spec asks.
+func planSandboxRemote(o sandboxObserved) sandboxAction {
+	switch o.remote {
+	case remoteUnseen:
+		return sandboxAwaitList
+	case remoteAbsent:
+		return sandboxConfirm
+	case remoteEnded:
+		return planSandboxLoss(o)
+	case remoteRunning:
+		if o.mode == v1alpha1.OperatingModePaused {
+			return sandboxPause
+		}
+	case remotePaused:
+		if o.mode == v1alpha1.OperatingModeRunning && (!o.idles || o.declaredPause) {
+			return sandboxResume
+		}
+	default:
+		return sandboxAwaitState
+	}
+	if !o.recorded {
+		return sandboxRecord
+	}
+	return sandboxRest
+}
+
+// planSandboxLoss replaces what was lost where the spec asks for that, or where nothing had run in it.
+func planSandboxLoss(o sandboxObserved) sandboxAction {
+	switch {
+	case o.recovery != v1alpha1.RecoveryPolicyRecreate && !o.unused:
+		return sandboxReportLost
+	case o.destroyed:
+		return sandboxBegin
+	default:
+		return sandboxReplace
+	}
+}
