@@ -224,7 +224,7 @@ func mustAssets(t *testing.T) Assets {
 func writeScript(t *testing.T, line string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o700); err != nil { //nolint:gosec // G306: it must be executable
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -40,7 +40,11 @@ func TestChildDiesWithAKilledParent(t *testing.T) {
 		t.Skip("only Linux ends children with their parent")
 	}
 	t.Parallel()
-	keeper := exec.CommandContext(t.Context(), os.Args[0], keeperArgument) //nolint:gosec // G204: this test binary
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper := exec.CommandContext(t.Context(), program, keeperArgument)
 	output, err := keeper.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
