@@ -20,8 +20,6 @@ const (
 	// ReasonSnapshotInUse says that the Snapshot is deleted while a Sandbox still waits to start from it. The
 	// remote snapshot stays until that Sandbox has started or is gone.
 	ReasonSnapshotInUse = "SnapshotInUse"
-	// ReasonSnapshotLost says that Wrenn no longer lists the remote snapshot. Stalled.
-	ReasonSnapshotLost = "SnapshotLost"
 )
 
 // SourcePolicy says what becomes of the source sandbox after a snapshot of it was taken.

@@ -139,13 +139,10 @@ func (r *ConnectionReconciler) link(ctx context.Context, key connection.Key, spe
 		return standing{}, err
 	}
 	settings, s := settingsOf(spec, secretNamespace, secret.Data, err == nil)
-	if s == nil {
-		s = r.set(key, settings, status)
-	}
-	if s.phase == phaseReconciling && status.Fingerprint == "" {
+	if s != nil {
 		s.again = r.Refresh.Missing
-	}
-	if s.again == 0 {
+	} else {
+		s = r.set(key, settings, status)
 		s.again = r.Refresh.Found
 	}
 	s.write(&status.Conditions, generation)

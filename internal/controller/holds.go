@@ -1,36 +1,43 @@
 package controller
 
-import "sync"
+import (
+	"sync"
 
-// Holds are the remote sandboxes that a Snapshot is being taken of in this process. The Sandbox controller leaves their
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Holds are the remote sandboxes that Snapshots are being taken of in this process. The Sandbox controller leaves their
 // pausing and resuming alone. It is safe for concurrent use.
 type Holds struct {
-	mu   sync.Mutex
-	held map[string]int
+	mu sync.Mutex
+	by map[types.UID]string
 }
 
 // NewHolds returns an empty set.
-func NewHolds() *Holds { return &Holds{held: map[string]int{}} }
+func NewHolds() *Holds { return &Holds{by: map[types.UID]string{}} }
 
-// Hold adds a remote sandbox, once more where it is held already.
-func (h *Holds) Hold(id string) {
+// Hold has a Snapshot hold a remote sandbox.
+func (h *Holds) Hold(snapshot types.UID, sandboxID string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.held[id]++
+	h.by[snapshot] = sandboxID
 }
 
-// Release takes back one Hold.
-func (h *Holds) Release(id string) {
+// Release ends what a Snapshot holds, if anything.
+func (h *Holds) Release(snapshot types.UID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.held[id]--; h.held[id] <= 0 {
-		delete(h.held, id)
+	delete(h.by, snapshot)
+}
+
+// Held tells whether any Snapshot holds a remote sandbox.
+func (h *Holds) Held(sandboxID string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, held := range h.by {
+		if held == sandboxID {
+			return true
+		}
 	}
-}
-
-// Held tells whether a remote sandbox is held.
-func (h *Holds) Held(id string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.held[id] > 0
+	return false
 }

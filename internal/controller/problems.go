@@ -34,8 +34,8 @@ func problemOf(err error) standing {
 func briefly(err error) string {
 	var e *wrenn.Error
 	switch {
-	case errors.Is(err, errStillThere):
-		return errStillThere.Error()
+	case errors.Is(err, errStillThere), errors.Is(err, errSnapshotStillThere):
+		return err.Error()
 	case !errors.As(err, &e):
 		return "unexpected error"
 	case e.Code != "":

@@ -81,7 +81,7 @@ func (r *SandboxReconciler) request(ctx context.Context, view *sandboxView) (wre
 // startable tells whether a sandbox of the team can be started from a Snapshot, and if not, why.
 func startable(snapshot *v1alpha1.Snapshot, fingerprint string) (standing, bool) {
 	switch {
-	case !snapshot.DeletionTimestamp.IsZero() || !isReady(snapshot.Status.Conditions):
+	case snapshot.Status.CreateTime == nil || (!isReady(snapshot.Status.Conditions) && snapshot.DeletionTimestamp.IsZero()):
 		return working(v1alpha1.ReasonSnapshotNotReady, fmt.Sprintf("waiting for Snapshot %q to be Ready", snapshot.Name)), false
 	case snapshot.Status.Connection == nil || snapshot.Status.Connection.Fingerprint != fingerprint:
 		return stalled(v1alpha1.ReasonInvalidRequest, fmt.Sprintf("Snapshot %q was taken through another connection: "+

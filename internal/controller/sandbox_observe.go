@@ -75,7 +75,7 @@ func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandb
 	if o.intent == "" {
 		o.intent = intentNone
 	}
-	o.recorded = view.intent == nil && sandbox.Annotations[v1alpha1.AnnotationSandboxID] == id
+	o.recorded = view.intent == nil && sandbox.Annotations[v1alpha1.AnnotationSandboxID] == id && hasFinalizer(sandbox)
 	if o.bound {
 		r.observeRemote(view)
 		if o.held, err = r.snapshotting(ctx, view); err != nil {
