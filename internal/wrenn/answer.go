@@ -73,11 +73,14 @@ func (e *Error) clear() bool {
 // readErrorBody fills in what the service says in its own protocol. Anything else leaves the code empty.
 func (c *Client) readErrorBody(e *Error, body []byte) {
 	var wire api.Error
-	if err := json.Unmarshal(body, &wire); err != nil || !codeForm.MatchString(wire.Error.Code) {
+	err := json.Unmarshal(body, &wire)
+	code := wire.Error.Code
+	// A code that is not presentable holds the credential: no service's word.
+	if err != nil || !codeForm.MatchString(code) || c.presentable(code, len(code)) != code {
 		e.Message, e.Err = "not an answer of the service", ErrInvalidResponse
 		return
 	}
-	e.Code = Code(wire.Error.Code)
+	e.Code = Code(code)
 	e.Message = c.presentable(wire.Error.Message, maxMessageBytes)
 	for _, id := range wire.Error.SandboxIds {
 		if ValidSandboxID(id) {

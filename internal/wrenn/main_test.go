@@ -40,6 +40,10 @@ func newTestClient(t *testing.T, url string, opts ...Option) *Client {
 		t.Fatal(err)
 	}
 	c.pace.base = 2 * time.Millisecond
+	if transport, ok := c.streams.Transport.(*http.Transport); ok {
+		// Raw test servers do not know "100 Continue".
+		transport.ExpectContinueTimeout = 100 * time.Millisecond
+	}
 	t.Cleanup(c.CloseIdleConnections)
 	return c
 }

@@ -3,6 +3,7 @@ package wrenn
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -181,9 +182,11 @@ func TestExecStreamRefusedInHTTP(t *testing.T) {
 		"HTML":          {func(w http.ResponseWriter, _ *http.Request) { answer(w, 404, "<html>") }, func(err error) bool { return errors.Is(err, ErrInvalidResponse) }},
 		"no upgrade":    {func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, "{}") }, func(err error) bool { return errors.Is(err, ErrInvalidResponse) }},
 		"half upgrade": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Upgrade", "websocket")
-			w.Header().Set("Connection", "Upgrade")
-			w.WriteHeader(101)
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+				_ = conn.Close()
+			}
 		}, func(err error) bool { return errors.Is(err, ErrInvalidResponse) }},
 		"lost": {drop, IsTransport},
 	} {
