@@ -15,7 +15,7 @@ func TestNewRefuses(t *testing.T) {
 		"no scheme":          {url: "app.wrenn.dev/api"},
 		"other scheme":       {url: "ftp://app.wrenn.dev"},
 		"no host":            {url: "https:///api"},
-		"password":           {url: "https://me:hunter2@app.wrenn.dev"},
+		"password":           {url: "https://me:hunter2@app.wrenn.dev"}, //nolint:gosec // It is nobody's.
 		"query":              {url: "https://app.wrenn.dev/api?x=hunter2"},
 		"empty query":        {url: "https://app.wrenn.dev/api?"},
 		"fragment":           {url: "https://app.wrenn.dev/#"},

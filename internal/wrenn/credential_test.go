@@ -59,7 +59,7 @@ func TestCredentialShowsNothing(t *testing.T) {
 	hidden := struct{ cred Credential }{cred}
 	shown := string(marshaled) + log.String()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		shown += fmt.Sprintf(verb+verb+verb+verb, cred, &cred, hidden, *client) //nolint:govet // Prints what must not show.
+		shown += fmt.Sprintf(verb+verb+verb+verb, cred, &cred, hidden, *client)
 	}
 	for _, secret := range []string{testKey, fmt.Sprintf("%x", testKey), testKey[4:]} {
 		if strings.Contains(shown, secret) {

@@ -79,7 +79,7 @@ func (h *SandboxHandle) StreamDownload(ctx context.Context, path string) (io.Rea
 	if err != nil {
 		return nil, err
 	}
-	resp, e := h.c.send(ctx, k)
+	resp, e := h.c.send(ctx, k) //nolint:bodyclose // The caller closes it, through the fileReader.
 	if e != nil {
 		h.c.learn(e)
 		return nil, e

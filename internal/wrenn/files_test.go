@@ -22,6 +22,7 @@ type received struct {
 }
 
 func takeUpload(t *testing.T, got *received) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		got.route, got.length = strings.TrimPrefix(r.URL.Path, "/v1/sandboxes/"+testID), r.ContentLength
 		reader, err := r.MultipartReader()
@@ -45,6 +46,7 @@ func takeUpload(t *testing.T, got *received) http.HandlerFunc {
 }
 
 func (got *received) take(t *testing.T, part *multipart.Part) {
+	t.Helper()
 	content, err := io.ReadAll(part)
 	if err != nil {
 		t.Error(err)

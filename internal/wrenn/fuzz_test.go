@@ -32,7 +32,7 @@ func FuzzStreamFrame(f *testing.F) {
 		}
 		// A known event says the same when it is written and read again.
 		wire := api.ExecStreamEvent{Type: string(event.Type), Data: &event.Data, Pid: new(int32), ExitCode: new(int32)}
-		*wire.Pid, *wire.ExitCode = int32(event.PID), int32(event.ExitCode)
+		*wire.Pid, *wire.ExitCode = int32(event.PID), int32(event.ExitCode) //nolint:gosec // Both were int32 before.
 		again, known, err := parseFrame(jsonBody(wire))
 		if again != event || !known || err != nil {
 			t.Fatalf("%+v became %+v, %v", event, again, err)

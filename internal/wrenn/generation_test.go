@@ -25,9 +25,9 @@ func speaks(g *atomic.Value, count *atomic.Int32) http.HandlerFunc {
 	}
 }
 
-func detecting(t *testing.T, handler http.HandlerFunc, opts ...Option) *Client {
+func detecting(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
-	return serve(t, handler, append([]Option{WithGeneration("")}, opts...)...)
+	return serve(t, handler, WithGeneration(""))
 }
 
 func TestDetection(t *testing.T) {

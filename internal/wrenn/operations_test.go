@@ -222,7 +222,7 @@ func TestInvalidArgumentsAreNotSent(t *testing.T) {
 			return c.Sandbox(testID).Upload(ctx, "a", make([]byte, MaxUploadBytes+1))
 		},
 		"download":        func(ctx context.Context) error { _, err := c.Sandbox("x").Download(ctx, "a", 0); return err },
-		"stream download": func(ctx context.Context) error { _, err := c.Sandbox(testID).StreamDownload(ctx, ""); return err }, //nolint:bodyclose // Fails.
+		"stream download": func(ctx context.Context) error { _, err := c.Sandbox(testID).StreamDownload(ctx, ""); return err },
 		"metrics":         func(ctx context.Context) error { _, err := c.Sandbox("x").Metrics(ctx, ""); return err },
 		"snapshot of": func(ctx context.Context) error {
 			_, err := c.Snapshots.Create(ctx, CreateSnapshotRequest{})

@@ -91,7 +91,8 @@ func TestExecStream(t *testing.T) {
 	}{
 		"to the end": {
 			say(started, `{"type":"stdout","data":"a\ufffdb\n"}`, `{"type":"stderr","data":""}`, `{"type":"exit","exit_code":-1}`),
-			[]StreamEvent{start, out, {Type: StreamStderr}, {Type: StreamExit, ExitCode: -1}}, nil,
+			[]StreamEvent{start, out, {Type: StreamStderr}, {Type: StreamExit, ExitCode: -1}},
+			nil,
 		},
 		"a large piece":        {say(started, `{"type":"stdout","data":"`+large+`"}`, exited), []StreamEvent{start, {Type: StreamStdout, Data: large}, {Type: StreamExit}}, nil},
 		"an event of the time": {say(started, `{"type":"ping"}`, exited), []StreamEvent{start, {Type: StreamExit}}, nil},
@@ -214,7 +215,10 @@ func open(t *testing.T, ctx context.Context) (*ExecStream, <-chan string) { //no
 
 func TestLeavingTheLoopClosesTheStream(t *testing.T) {
 	s, heard := open(t, t.Context())
-	for event := range s.Events() {
+	for event, err := range s.Events() {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if event.Type == StreamStdout {
 			break
 		}
