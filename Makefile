@@ -82,7 +82,7 @@ generate: ## Generate deep copies of the API types and the models of the Wrenn A
 .PHONY: manifests
 manifests: ## Generate CRDs from the API types and the manager's role from the RBAC markers
 	$(call with,controller-gen) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
-	$(call with,controller-gen) controller-gen rbac:roleName=manager-role paths=./api/... paths=./internal/... paths=./cmd/... output:rbac:artifacts:config=config/rbac
+	$(call with,controller-gen) controller-gen rbac:roleName=wrenn-operator paths=./api/... paths=./internal/... paths=./cmd/... output:rbac:artifacts:config=config/rbac
 
 .PHONY: fmt
 fmt: ## Format the code

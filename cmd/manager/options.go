@@ -1,0 +1,57 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/wrennhq/wrenn-operator/internal/connection"
+	"github.com/wrennhq/wrenn-operator/internal/controller"
+)
+
+// options are what the command line says.
+type options struct {
+	metricsAddress  string
+	metricsInsecure bool
+	probeAddress    string
+	leaderElect     bool
+	namespace       string
+	grace           time.Duration
+	pace            connection.Pace
+	sandboxes       controller.SandboxTiming
+	snapshots       controller.SnapshotTiming
+	secrets         controller.SecretRefresh
+	logging         zap.Options
+}
+
+// parseOptions ends the process, with the usage, where the command line is not valid.
+func parseOptions(args []string) options {
+	o := options{
+		pace:      connection.DefaultPace,
+		sandboxes: controller.DefaultSandboxTiming,
+		snapshots: controller.DefaultSnapshotTiming,
+		secrets:   controller.DefaultSecretRefresh,
+	}
+	flags := flag.NewFlagSet("manager", flag.ExitOnError)
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "where metrics are served; 0 to serve none")
+	flags.BoolVar(&o.metricsInsecure, "metrics-insecure", false,
+		"serve metrics over plain HTTP to anyone, instead of over TLS to those whom the API server lets get /metrics")
+	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 to serve neither")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false, "work only while holding a lease, so that several replicas can run")
+	flags.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"),
+		"the operator's own namespace: where its lease and the Secrets of ClusterConnections are (default $POD_NAMESPACE)")
+	flags.DurationVar(&o.grace, "shutdown-grace-period", o.sandboxes.Create+30*time.Second,
+		"how long a stop waits for calls to Wrenn that are under way")
+	flags.DurationVar(&o.pace.Calm, "poll-interval", o.pace.Calm, "how often the sandboxes of a team are listed when nothing is in transition")
+	flags.DurationVar(&o.pace.Hurried, "poll-interval-hurried", o.pace.Hurried, "how often they are listed while something is in transition")
+	flags.DurationVar(&o.sandboxes.Create, "create-timeout", o.sandboxes.Create, "how long the creation of a sandbox may take")
+	flags.DurationVar(&o.sandboxes.Settle, "settle-time", o.sandboxes.Settle,
+		"how long after a call was lost a list is trusted to show what came of it")
+	flags.DurationVar(&o.secrets.Found, "secret-refresh-interval", o.secrets.Found, "how often the Secret of a connection is read")
+	o.logging.BindFlags(flags)
+	_ = flags.Parse(args) // ExitOnError
+	o.snapshots.Settle = o.sandboxes.Settle
+	return o
+}
