@@ -102,7 +102,7 @@ func TestExecStream(t *testing.T) {
 		"null":                 {say(started, `null`), []StreamEvent{start}, []error{ErrStreamLost, ErrInvalidResponse}},
 		"no type":              {say(started, `{}`), []StreamEvent{start}, []error{ErrStreamLost, ErrInvalidResponse}},
 		"exit without a code":  {say(started, `{"type":"exit"}`), []StreamEvent{start}, []error{ErrStreamLost, ErrInvalidResponse}},
-		"output without data":  {say(started, `{"type":"stdout"}`), []StreamEvent{start}, []error{ErrStreamLost, ErrInvalidResponse}},
+		"an empty piece":       {say(started, `{"type":"stdout"}`, exited), []StreamEvent{start, {Type: StreamStdout}, {Type: StreamExit}}, nil},
 		"data of another type": {say(started, `{"type":"stdout","data":1}`), []StreamEvent{start}, []error{ErrStreamLost, ErrInvalidResponse}},
 		"a second start":       {say(started, started), []StreamEvent{start}, []error{ErrStreamLost, ErrInvalidResponse}},
 		"a message too large":  {say(started, `{"type":"stdout","data":"`+strings.Repeat("x", 1<<20)+`"}`), []StreamEvent{start}, []error{ErrStreamLost, ErrResponseTooLarge}},
@@ -151,6 +151,7 @@ func TestExecStreamThatDoesNotStart(t *testing.T) {
 		"nothing":      {say(), ErrStreamLost},
 		"output first": {say(`{"type":"stdout","data":"x"}`), ErrInvalidResponse},
 		"garbage":      {say(`[]`), ErrInvalidResponse},
+		"no pid":       {say(`{"type":"start"}`), ErrInvalidResponse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := streaming(t, tc.script).ExecStream(t.Context(), shX)

@@ -122,8 +122,9 @@ func (s *ExecStream) next(ctx context.Context) (StreamEvent, error) {
 	}
 }
 
-// parseFrame reads one message of the server and reports whether its kind is known. The fields of a known kind must be
-// there.
+// parseFrame reads one message of the server and reports whether its kind is known. A start without its
+// pid and an exit without its code are refused, since zero is not what they meant; a piece of output without data is an
+// empty one.
 func parseFrame(frame []byte) (event StreamEvent, known bool, err error) {
 	var wire *api.ExecStreamEvent
 	if err := json.Unmarshal(frame, &wire); err != nil || wire == nil || wire.Type == "" {
@@ -135,10 +136,7 @@ func parseFrame(frame []byte) (event StreamEvent, known bool, err error) {
 	case StreamStart:
 		complete = wire.Pid != nil
 		event.PID = int(value(wire.Pid))
-	case StreamStdout, StreamStderr:
-		complete = wire.Data != nil
-		event.Data = value(wire.Data)
-	case StreamError:
+	case StreamStdout, StreamStderr, StreamError:
 		event.Data = value(wire.Data)
 	case StreamExit:
 		complete = wire.ExitCode != nil
