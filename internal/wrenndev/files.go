@@ -55,8 +55,8 @@ func (s *Server) upload(c *call) error {
 		return invalidRequest("expected a multipart form")
 	}
 	defer func() { _ = c.r.MultipartForm.RemoveAll() }()
-	path := c.r.FormValue("path")
-	if path == "" {
+	paths := c.r.MultipartForm.Value["path"]
+	if len(paths) == 0 || paths[0] == "" {
 		return invalidRequest("path is required")
 	}
 	file, _, err := c.r.FormFile("file")
@@ -64,7 +64,7 @@ func (s *Server) upload(c *call) error {
 		return invalidRequest("file is required")
 	}
 	defer func() { _ = file.Close() }()
-	return s.write(c, row.ID, path, file)
+	return s.write(c, row.ID, paths[0], file)
 }
 
 // write puts content into a file and answers.

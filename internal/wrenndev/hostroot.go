@@ -177,7 +177,7 @@ func (h hostRoot) bootSpec(dir, id, template string, sample time.Duration) guest
 		env = append(env, "TMPDIR="+tmp)
 	}
 	return guest.BootSpec{
-		Hostname: id, Dir: dir, Namespaces: h.namespaces, System: h.system,
+		ID: id, Dir: dir, Namespaces: h.namespaces, System: h.system,
 		Env: env, Home: home, SampleMillis: int(sample.Milliseconds()),
 	}
 }

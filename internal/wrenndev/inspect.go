@@ -87,29 +87,32 @@ func (s *Server) Sandboxes() []SandboxInfo {
 	listed := s.rows.list("")
 	infos := make([]SandboxInfo, 0, len(listed))
 	for _, row := range listed {
-		info := SandboxInfo{
-			ID: row.ID, Team: row.Team, Status: row.Status, Template: row.Template,
-			TimeoutSec: row.TimeoutSec, Created: row.Created,
-		}
-		if m, err := s.agent.machine(row.ID); err == nil {
-			info.Machine = true
-			info.Processes = len(m.processes(s.life))
-		}
-		_, err := os.Lstat(s.agent.machineDir(row.ID))
-		info.Files = err == nil
-		infos = append(infos, info)
+		infos = append(infos, s.info(row))
 	}
 	return infos
 }
 
-// Sandbox is one of [Server.Sandboxes].
+// Sandbox tells of one sandbox.
 func (s *Server) Sandbox(id string) (SandboxInfo, bool) {
-	infos := s.Sandboxes()
-	i := slices.IndexFunc(infos, func(info SandboxInfo) bool { return info.ID == id })
-	if i < 0 {
+	row, ok := s.rows.get(id)
+	if !ok {
 		return SandboxInfo{}, false
 	}
-	return infos[i], true
+	return s.info(row), true
+}
+
+func (s *Server) info(row sandboxRow) SandboxInfo {
+	info := SandboxInfo{
+		ID: row.ID, Team: row.Team, Status: row.Status, Template: row.Template,
+		TimeoutSec: row.TimeoutSec, Created: row.Created,
+	}
+	if m, err := s.agent.machine(row.ID); err == nil {
+		info.Machine = true
+		info.Processes = len(m.processes(s.life))
+	}
+	_, err := os.Lstat(s.agent.machineDir(row.ID))
+	info.Files = err == nil
+	return info
 }
 
 func (m *machine) processes(ctx context.Context) []guest.Process {

@@ -213,3 +213,14 @@ func (r *rows) listSnapshots(team string) []snapshotRow {
 	slices.SortFunc(all, func(a, b snapshotRow) int { return cmp.Compare(b.Seq, a.Seq) })
 	return all
 }
+
+// snapshotDirs are the directories that belong to a snapshot.
+func (r *rows) snapshotDirs() map[string]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	dirs := map[string]bool{}
+	for _, row := range r.snapshots {
+		dirs[row.Dir] = true
+	}
+	return dirs
+}

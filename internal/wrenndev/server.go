@@ -75,6 +75,9 @@ func (s *Server) start(ctx context.Context) error {
 	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl")); err != nil {
 		return err
 	}
+	if err := s.dropHalfSnapshots(); err != nil {
+		return err
+	}
 	host, err := findHostRoot(ctx, s.cfg.Isolation, s.dir, s.cfg.Logger)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package wrenndev
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -178,5 +179,24 @@ func (s *Server) deleteSnapshot(c *call) error {
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// dropHalfSnapshots removes what a server that was killed left of a snapshot that it
+// was taking or deleting.
+func (s *Server) dropHalfSnapshots() error {
+	dir := filepath.Join(s.dir, "snapshots")
+	names, err := readNames(dir)
+	if err != nil {
+		return fmt.Errorf("snapshots: %w", err)
+	}
+	whole := s.rows.snapshotDirs()
+	for _, name := range names {
+		if !whole[name] {
+			if err := removeTree(filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }

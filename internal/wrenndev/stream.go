@@ -59,7 +59,8 @@ func (s *Server) execStream(c *call) error {
 	// The connection is no longer the HTTP server's: it ends with the server.
 	ctx, cancel := context.WithCancel(s.life)
 	defer cancel()
-	st := &stream{server: s, call: c, sock: sock}
+	st := &stream{server: s, call: c, sock: sock, messages: make(chan streamMessage)}
+	s.background.Go(func() { st.receive(ctx) })
 	if err := st.serve(ctx); err != nil {
 		var known *apiError
 		if errors.As(err, &known) {
@@ -71,9 +72,31 @@ func (s *Server) execStream(c *call) error {
 
 // stream is one WebSocket.
 type stream struct {
-	server *Server
-	call   *call
-	sock   *websocket.Conn
+	server   *Server
+	call     *call
+	sock     *websocket.Conn
+	messages chan streamMessage // closed when the client is gone
+}
+
+// receive reads what the client sends for as long as it is there; that also answers
+// its close and ping frames. A message that is no JSON is as good as an unknown type.
+func (st *stream) receive(ctx context.Context) {
+	defer close(st.messages)
+	for {
+		_, data, err := st.sock.Read(ctx)
+		if err != nil {
+			return
+		}
+		var msg streamMessage
+		if json.Unmarshal(data, &msg) != nil {
+			msg = streamMessage{}
+		}
+		select {
+		case st.messages <- msg:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // serve returns an apiError for what the client is to be told.
@@ -84,8 +107,10 @@ func (st *stream) serve(ctx context.Context) error {
 		}
 	}
 	var first streamMessage
-	if err := st.receive(ctx, &first); err != nil {
-		return err
+	select {
+	case first = <-st.messages:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	if first.Type != "start" || first.Cmd == "" {
 		return invalidRequest(`first message must be type "start" with cmd`)
@@ -109,9 +134,12 @@ func (st *stream) admit(ctx context.Context) error {
 	if err != nil {
 		wait, cancel := context.WithTimeout(ctx, s.cfg.AuthWait)
 		defer cancel()
-		var msg streamMessage
-		if st.receive(wait, &msg) == nil && msg.Type == "auth" {
-			team, err = s.auth.byToken(msg.Token)
+		select {
+		case msg := <-st.messages:
+			if msg.Type == "auth" {
+				team, err = s.auth.byToken(msg.Token)
+			}
+		case <-wait.Done():
 		}
 		if err != nil {
 			return unauthorized("authentication failed")
@@ -129,18 +157,6 @@ func (st *stream) admit(ctx context.Context) error {
 }
 
 func notFoundOnStream() error { return &apiError{detail: "sandbox not found"} }
-
-// receive reads one message. One that is no JSON is as good as an unknown type.
-func (st *stream) receive(ctx context.Context, msg *streamMessage) error {
-	_, data, err := st.sock.Read(ctx)
-	if err != nil {
-		return err
-	}
-	if json.Unmarshal(data, msg) != nil {
-		*msg = streamMessage{}
-	}
-	return nil
-}
 
 func (st *stream) send(ctx context.Context, ev streamEvent) error {
 	data, err := json.Marshal(ev)
@@ -194,13 +210,16 @@ func (st *stream) follow(session context.Context, cmd *guest.Command) error {
 	}
 }
 
-// watchClient ends the stream when the client says stop or goes away. Reading also
-// answers the client's own close and ping frames.
+// watchClient ends the stream when the client says stop or goes away.
 func (st *stream) watchClient(ctx context.Context, detach context.CancelFunc) {
 	defer detach()
 	for {
-		var msg streamMessage
-		if st.receive(ctx, &msg) != nil || msg.Type == "stop" {
+		select {
+		case msg, ok := <-st.messages:
+			if !ok || msg.Type == "stop" {
+				return
+			}
+		case <-ctx.Done():
 			return
 		}
 	}

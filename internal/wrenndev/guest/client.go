@@ -30,6 +30,7 @@ func (e *Error) Error() string { return e.Text }
 
 // Guest is the server's end of one supervisor. Its methods are safe for concurrent use.
 type Guest struct {
+	id   string
 	cmd  *exec.Cmd
 	conn *Conn
 	done chan struct{} // closed when the supervisor is gone and nothing of it is left
@@ -98,7 +99,7 @@ func Launch(ctx context.Context, spec BootSpec, log *os.File) (*Guest, error) {
 		return nil, fmt.Errorf("start guest: %w", err)
 	}
 	g := &Guest{
-		cmd: cmd, conn: conn, done: make(chan struct{}),
+		id: spec.ID, cmd: cmd, conn: conn, done: make(chan struct{}),
 		waiting: map[uint64]chan answer{}, commands: map[uint64]*Command{}, outputs: map[*os.File]bool{},
 	}
 	go g.receive()
@@ -126,6 +127,9 @@ func (g *Guest) receive() {
 	_ = g.cmd.Process.Kill()
 	_ = g.cmd.Wait()
 	_ = g.conn.Close()
+	if !namespaced(g.cmd.SysProcAttr) {
+		sweep(g.id)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, ch := range g.waiting {
@@ -302,7 +306,7 @@ func (g *Guest) Dead() bool {
 
 // Kill ends the supervisor and every process of the sandbox, and returns when they are gone.
 func (g *Guest) Kill() {
-	if g.cmd.SysProcAttr == nil || !namespaced(g.cmd.SysProcAttr) {
+	if !namespaced(g.cmd.SysProcAttr) {
 		// Nothing but the supervisor knows which processes are the sandbox's.
 		ctx, cancel := context.WithTimeout(context.Background(), settle+time.Second)
 		_, _ = g.call(ctx, &Request{Op: opKill})

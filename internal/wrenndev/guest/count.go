@@ -3,6 +3,7 @@ package guest
 import (
 	"os"
 	"slices"
+	"syscall"
 )
 
 // Count counts the live processes of the host that are one of the supervisors,
@@ -27,6 +28,24 @@ func Count(supervisors []int, mine func(id string) bool) (int, error) {
 		}
 	}
 	return live, nil
+}
+
+// sweep ends what a dead supervisor left behind of a sandbox.
+func sweep(id string) {
+	_ = settleOn(func() (bool, error) {
+		procs, err := allProcesses()
+		if err != nil {
+			return false, err
+		}
+		quiet := true
+		for _, p := range procs {
+			if !p.dead() && p.pid != os.Getpid() && sandboxOf(p.pid) == id {
+				quiet = false
+				_ = syscall.Kill(p.pid, syscall.SIGKILL)
+			}
+		}
+		return quiet, nil
+	})
 }
 
 // descendants lists the processes of the sandbox, without the supervisor.

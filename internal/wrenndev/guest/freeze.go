@@ -49,6 +49,9 @@ func (s *supervisor) pause() error {
 				if !signaled[p.pid] {
 					s.stopped[p.pid] = true
 				}
+			case p.state == 'D' && signaled[p.pid]:
+				// In the kernel, with the signal waiting for it at the way out. It may stay
+				// there: one that called vfork waits for its child, which is stopped.
 			default:
 				quiet = false
 				signaled[p.pid] = true

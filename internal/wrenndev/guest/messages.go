@@ -25,8 +25,8 @@ type Request struct {
 
 // BootSpec says how the sandbox's root is made.
 type BootSpec struct {
-	// Hostname of the sandbox's UTS namespace.
-	Hostname string `json:"hostname"`
+	// ID of the sandbox, which also is the name of its host.
+	ID string `json:"id"`
 	// Dir is the sandbox's directory on the host. It holds root (the private root
 	// directory) and layers (one writable overlay layer for each system directory).
 	Dir string `json:"dir"`

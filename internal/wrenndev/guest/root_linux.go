@@ -12,7 +12,7 @@ import (
 // enterRoot makes the sandbox's root of the private directory, writable layers over
 // the host's system directories, and a /proc and /dev of its own, and enters it.
 func enterRoot(spec *BootSpec) error {
-	if err := unix.Sethostname([]byte(spec.Hostname)); err != nil {
+	if err := unix.Sethostname([]byte(spec.ID)); err != nil {
 		return fmt.Errorf("hostname: %w", err)
 	}
 	// Nothing mounted here may show up on the host.

@@ -45,8 +45,8 @@ func (s *sampler) add(sample Sample) {
 	s.ring = append(s.ring, sample)
 }
 
-// sampleForever takes a sample each period as long as there are processes. An idle
-// sandbox costs nothing; the server fills in the zeros.
+// sampleForever takes a sample each period as long as processes run. An idle or
+// paused sandbox costs nothing; the server fills in the zeros.
 func (s *supervisor) sampleForever(period time.Duration) {
 	if period <= 0 {
 		return
@@ -56,25 +56,37 @@ func (s *supervisor) sampleForever(period time.Duration) {
 	for {
 		tick.Stop()
 		<-s.samples.signal()
-		used, at := childTime(), time.Now()
+		used, _, _ := usage()
+		at := time.Now()
 		tick.Reset(period)
 		for busy := true; busy; {
-			now := <-tick.C
-			procs, err := descendants()
-			if err != nil {
-				continue
-			}
-			total, memory := childTime(), int64(0)
-			for _, p := range procs {
-				total += time.Duration(p.ticks) * (time.Second / ticksPerSecond) //nolint:gosec // CPU time of a process
-				memory += p.rss
-			}
+			<-tick.C
+			now := time.Now()
+			total, memory, live := usage()
+			// A process takes its ticks along when it dies unseen by its parent.
 			share := 100 * float64(max(total-used, 0)) / float64(max(now.Sub(at), time.Millisecond))
 			s.samples.add(Sample{UnixMilli: now.UnixMilli(), CPU: share, MemBytes: memory})
 			used, at = total, now
-			busy = len(procs) > 0
+			s.mu.Lock()
+			busy = live && !s.frozen
+			s.mu.Unlock()
 		}
 	}
+}
+
+// usage is the CPU time of all processes so far, the memory of the live ones, and
+// whether there are any.
+func usage() (cpu time.Duration, memory int64, live bool) {
+	procs, err := descendants()
+	if err != nil {
+		return 0, 0, false
+	}
+	cpu = childTime()
+	for _, p := range procs {
+		cpu += time.Duration(p.ticks) * (time.Second / ticksPerSecond) //nolint:gosec // CPU time of a process
+		memory += p.rss
+	}
+	return cpu, memory, len(procs) > 0
 }
 
 func (s *supervisor) stats() *Stats {
