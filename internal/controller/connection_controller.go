@@ -44,7 +44,7 @@ type ConnectionReconciler struct {
 }
 
 // +kubebuilder:rbac:groups=wrenn.dev,resources=connections;clusterconnections,verbs=get;list;watch
-// +kubebuilder:rbac:groups=wrenn.dev,resources=connections/status;clusterconnections/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=wrenn.dev,resources=connections/status;clusterconnections/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 

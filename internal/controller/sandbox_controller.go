@@ -58,9 +58,8 @@ type SandboxReconciler struct {
 	wakeups  *wakeups
 }
 
-// +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes,verbs=get;list;watch;update;patch
-// +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes/status,verbs=get;update;patch
-// +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes/finalizers,verbs=update
+// +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes/status,verbs=patch
 // +kubebuilder:rbac:groups=wrenn.dev,resources=snapshots,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -64,9 +64,8 @@ type SnapshotReconciler struct {
 	wakeups  *wakeups
 }
 
-// +kubebuilder:rbac:groups=wrenn.dev,resources=snapshots,verbs=get;list;watch;update;patch
-// +kubebuilder:rbac:groups=wrenn.dev,resources=snapshots/status,verbs=get;update;patch
-// +kubebuilder:rbac:groups=wrenn.dev,resources=snapshots/finalizers,verbs=update
+// +kubebuilder:rbac:groups=wrenn.dev,resources=snapshots,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=wrenn.dev,resources=snapshots/status,verbs=patch
 
 // SetupWithManager adds the controller to a manager. The indexes must be there.
 func (r *SnapshotReconciler) SetupWithManager(mgr ctrl.Manager) error {

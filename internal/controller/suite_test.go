@@ -1,0 +1,279 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/connection"
+	"github.com/wrennhq/wrenn-operator/internal/localkube"
+	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
+)
+
+// patience bounds every wait of these tests. It is far beyond what a busy machine needs.
+const patience = time.Minute
+
+var (
+	cluster *localkube.ControlPlane
+	scheme  = runtime.NewScheme()
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(runSuite(m))
+}
+
+func runSuite(m *testing.M) int {
+	logs, err := os.CreateTemp("", "controller-test-*.log")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.Remove(logs.Name())
+	logf.SetLogger(zap.New(zap.WriteTo(logs)))
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	cluster, err = localkube.Start(context.Background(), localkube.Options{
+		CRDDirs: []string{"../../config/crd/bases"}, Log: os.Stderr, WithoutControllerManager: true,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() {
+		if err := cluster.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	code := m.Run()
+	if code != 0 {
+		fmt.Fprintln(os.Stderr, "the managers' log:")
+		text, _ := os.ReadFile(logs.Name())
+		os.Stderr.Write(text[max(0, len(text)-20_000):])
+	}
+	return code
+}
+
+// world is a namespace, a Wrenn and an operator of their own for one test.
+type world struct {
+	t         *testing.T
+	ctx       context.Context
+	namespace string
+	wrenn     *wrenndev.Server
+	// api reads and writes objects as a user does, without a cache.
+	api client.Client
+	// writes counts the operator's writes to the API server.
+	writes *countedWrites
+	stop   func()
+}
+
+// newWorld starts one without an operator.
+func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
+	t.Helper()
+	server, err := wrenndev.Start(t.Context(), wrennConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	api, err := client.New(cluster.RESTConfig(), client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, ctx: t.Context(), wrenn: server, api: api, writes: &countedWrites{}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	w.create(namespace)
+	w.namespace = namespace.Name
+	return w
+}
+
+// newOperatedWorld starts one with an operator and a Connection named default.
+func newOperatedWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
+	t.Helper()
+	w := newWorld(t, wrennConfig)
+	w.startOperator()
+	w.connect()
+	return w
+}
+
+// startOperator starts an operator for the namespace, until stopOperator or the end of the test.
+func (w *world) startOperator() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	pool := connection.NewPool(connection.Pace{
+		Calm: 200 * time.Millisecond, Hurried: 50 * time.Millisecond, HurryFor: 2 * time.Second,
+		Slowest: time.Second, Timeout: 5 * time.Second,
+	}, "test")
+	done := make(chan error, 1)
+	mgr := w.newManager(ctx, pool)
+	go func() { done <- mgr.Start(ctx) }()
+	stopped := false
+	w.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("the manager ended with: %v", err)
+		}
+		pool.Close()
+	}
+	w.t.Cleanup(w.stop)
+}
+
+func (w *world) newManager(ctx context.Context, pool *connection.Pool) manager.Manager {
+	w.t.Helper()
+	counted := w.writes.wrap(cluster.RESTConfig())
+	mgr, err := ctrl.NewManager(counted, ctrl.Options{
+		Scheme:                  scheme,
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
+		GracefulShutdownTimeout: ptr.To(patience),
+		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		Cache:                   cache.Options{DefaultNamespaces: map[string]cache.Config{w.namespace: {}}},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, each := range w.controllers(mgr, pool) {
+		if err := each.SetupWithManager(mgr); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return mgr
+}
+
+// controllers are those of the manager, in a hurry.
+func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interface {
+	SetupWithManager(mgr ctrl.Manager) error
+} {
+	recorder := mgr.GetEventRecorder("test")
+	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
+	holds := NewHolds()
+	return []interface {
+		SetupWithManager(mgr ctrl.Manager) error
+	}{
+		&ConnectionReconciler{
+			Client: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Pool: pool, Recorder: recorder, OperatorNamespace: w.namespace,
+			Refresh: SecretRefresh{Found: 200 * time.Millisecond, Missing: 100 * time.Millisecond},
+		},
+		&SandboxReconciler{
+			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: "test",
+			Timing: SandboxTiming{
+				Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: 300 * time.Millisecond,
+				FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
+			},
+		},
+		&SnapshotReconciler{
+			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds,
+			Timing: SnapshotTiming{
+				Take: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond,
+				FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
+			},
+		},
+	}
+}
+
+// connect makes the Secret and the Connection that objects use by default.
+func (w *world) connect() {
+	w.t.Helper()
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "wrenn"},
+		StringData: map[string]string{"apiKey": w.wrenn.APIKey()},
+	})
+	w.create(w.connection(w.wrenn.URL()))
+}
+
+func (w *world) connection(endpoint string) *v1alpha1.Connection {
+	return &v1alpha1.Connection{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "default"},
+		Spec: v1alpha1.ConnectionSpec{
+			Endpoint:        endpoint,
+			APIKeySecretRef: &v1alpha1.SecretKeyReference{Name: "wrenn", Key: "apiKey"},
+		},
+	}
+}
+
+func (w *world) create(obj client.Object) {
+	w.t.Helper()
+	if err := w.api.Create(w.ctx, obj); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// edit changes an object as a user does, whoever else writes to it.
+func edit[T client.Object](w *world, obj T, change func(T)) {
+	w.t.Helper()
+	eventually(w, "edit "+obj.GetName(), func() error {
+		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
+			return err
+		}
+		change(obj)
+		return w.api.Update(w.ctx, obj)
+	})
+}
+
+// eventually waits until check succeeds.
+func eventually(w *world, what string, check func() error) {
+	w.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			w.t.Fatalf("%s: not within %s: %v", what, patience, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// alive are the remote sandboxes that are not stopped and not failed.
+func (w *world) alive() []wrenndev.SandboxInfo {
+	return slices.DeleteFunc(w.wrenn.Sandboxes(), func(s wrenndev.SandboxInfo) bool {
+		return s.Status == wrenndev.StatusStopped || s.Status == wrenndev.StatusError
+	})
+}
+
+// calls counts the requests that Wrenn got for an operation.
+func (w *world) calls(op string) int {
+	count := 0
+	for _, request := range w.wrenn.Requests() {
+		if request.Op == op {
+			count++
+		}
+	}
+	return count
+}
