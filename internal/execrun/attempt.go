@@ -1,0 +1,266 @@
+package execrun
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+// attempt is an Attempt that is being worked on. At most one goroutine works at a time; in between there is a timer, or
+// nothing but the caller to start it again.
+type attempt struct {
+	runner *Runner
+	log    logr.Logger
+
+	mu       sync.Mutex
+	spec     Attempt
+	goal     Goal
+	progress Progress
+	tails    [2]*tail
+	working  bool
+	again    bool               // the goal or the sandbox changed while working
+	stop     context.CancelFunc // of the work
+	retry    *time.Timer
+	ended    bool
+	news     news
+	pings    *time.Timer
+
+	// The rest belongs to the goroutine that works.
+	out      *output
+	offsets  [2]int64 // of the next byte of each stream: what is stored or buffered, and what was dropped
+	failures int
+	refusals int
+	reupload bool
+	blocked  bool      // the last try to store something failed
+	nextTry  time.Time // to store something, while blocked
+}
+
+func newAttempt(r *Runner, spec Attempt, goal Goal) *attempt {
+	return &attempt{
+		runner: r, spec: spec, goal: goal,
+		log:      r.Log.WithValues("execJob", spec.Job.NamespacedName, "attempt", spec.Number),
+		progress: Progress{Phase: Starting},
+	}
+}
+
+// want takes over what is newer, and starts work where there is reason to.
+func (a *attempt) want(spec Attempt, goal Goal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	moved := spec.SandboxVersion != a.spec.SandboxVersion
+	spec.Started = spec.Started || a.spec.Started
+	a.spec = spec
+	raised := goal > a.goal
+	a.goal = max(goal, a.goal)
+	switch {
+	case a.working:
+		if raised {
+			a.again = true
+			a.stop()
+		}
+	case raised, a.progress.Phase == Waiting && moved, a.retry == nil && !a.done():
+		a.startLocked()
+	}
+}
+
+// done tells whether there is nothing left to do for the goal.
+func (a *attempt) done() bool {
+	switch a.progress.Phase {
+	case Lost, Cleaned:
+		return true
+	case Finished, StartFailed:
+		return a.goal <= Stop
+	default:
+		return false
+	}
+}
+
+func (a *attempt) start() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.retry = nil
+	if !a.working && !a.done() {
+		a.startLocked()
+	}
+}
+
+func (a *attempt) startLocked() {
+	if a.ended {
+		return
+	}
+	if a.retry != nil {
+		a.retry.Stop()
+		a.retry = nil
+	}
+	a.working = a.runner.spawn(a.work)
+}
+
+// quiet ends the work and leaves everything as it is.
+func (a *attempt) quiet() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = true
+	if a.stop != nil {
+		a.stop()
+	}
+	for _, timer := range []*time.Timer{a.retry, a.pings, a.news.timer} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
+// work does the next thing for the goal until there is nothing left to do, or a reason to wait.
+func (a *attempt) work(ctx context.Context) {
+	for {
+		step, cancel := context.WithCancel(ctx)
+		a.mu.Lock()
+		a.again, a.stop = false, cancel
+		goal := a.goal
+		if a.ended {
+			cancel()
+		}
+		a.mu.Unlock()
+		err := a.toward(step, goal)
+		cancel()
+		if !a.rest(err) {
+			return
+		}
+	}
+}
+
+// rest decides what comes after a step. It returns true when the next one is due at once.
+func (a *attempt) rest(err error) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.ended:
+	case a.again:
+		a.failures = 0
+		return true
+	case a.done():
+		a.news.tell(a, true)
+	case err == nil:
+		return true
+	default:
+		a.laterLocked(a.note(err))
+	}
+	a.working = false
+	return false
+}
+
+func (a *attempt) laterLocked(delay time.Duration) {
+	if delay <= 0 {
+		return
+	}
+	a.retry = time.AfterFunc(delay, a.start)
+}
+
+// backoff is the next delay: short at first, and never the same for many attempts.
+func (a *attempt) backoff() time.Duration {
+	pace := a.runner.Pace
+	delay := pace.SlowestRetry
+	if a.failures < 20 {
+		delay = min(delay, pace.FirstRetry<<a.failures)
+	}
+	a.failures++
+	return delay/2 + rand.N(delay/2+1) //nolint:gosec // jitter
+}
+
+// toward takes one step.
+func (a *attempt) toward(ctx context.Context, goal Goal) error {
+	spec := a.current()
+	sandbox, err := spec.Sandbox(ctx)
+	if err != nil {
+		return err
+	}
+	g := guest{sandbox: sandbox, dir: spec.dir()}
+	if goal == Stop || goal == Discard {
+		if err := a.stopProcesses(ctx, g); err != nil {
+			return a.examine(ctx, sandbox, err)
+		}
+	}
+	if goal == Clean || goal == Discard {
+		a.update(func(p *Progress) { p.Phase, p.Reason, p.Message = Cleaning, "", "" })
+		if err := g.clean(ctx); err != nil {
+			return a.examine(ctx, sandbox, err)
+		}
+		a.update(func(p *Progress) { p.Phase, p.Reason, p.Message = Cleaned, "", "" })
+		return nil
+	}
+	return a.session(ctx, g, spec, goal)
+}
+
+// stopProcesses ends the processes of the command, once.
+func (a *attempt) stopProcesses(ctx context.Context, g guest) error {
+	if a.snapshot().Stopped {
+		return nil
+	}
+	a.update(func(p *Progress) { p.Phase, p.Reason, p.Message = Stopping, "", "" })
+	if err := g.stop(ctx); err != nil {
+		return err
+	}
+	a.update(func(p *Progress) { p.Stopped = true })
+	return nil
+}
+
+// dir is the attempt's directory in the guest. It is also the mark of its processes.
+func (s Attempt) dir() string { return fmt.Sprintf("%s%s-%d", guestRoot, s.Job.UID, s.Number) }
+
+func (a *attempt) current() Attempt {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.spec
+}
+
+// update changes the progress and tells of it.
+func (a *attempt) update(change func(*Progress)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(&a.progress)
+	a.news.tell(a, false)
+}
+
+func (a *attempt) snapshot() Progress {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.progress
+	if a.tails[stdout] != nil && !a.spec.HideTails {
+		p.Stdout.Tail, p.Stderr.Tail = a.tails[stdout].text(), a.tails[stderr].text()
+	}
+	return p
+}
+
+// news tells the caller that there is some, at most once in an interval unless it is urgent.
+type news struct {
+	last  time.Time
+	timer *time.Timer
+}
+
+// tell is called with the attempt locked.
+func (n *news) tell(a *attempt, urgent bool) {
+	wait := time.Until(n.last.Add(a.runner.Pace.News))
+	switch {
+	case a.ended:
+	case urgent || wait <= 0:
+		n.last = time.Now()
+		if n.timer != nil {
+			n.timer.Stop()
+			n.timer = nil
+		}
+		a.runner.Notify(a.spec.Job.NamespacedName)
+	case n.timer == nil:
+		n.timer = time.AfterFunc(wait, func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if n.timer != nil {
+				n.timer = nil
+				n.tell(a, true)
+			}
+		})
+	}
+}

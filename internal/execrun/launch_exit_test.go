@@ -1,0 +1,116 @@
+package execrun
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestLaunchTellsHowACommandEnded(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		script string
+		want   Exit
+	}{
+		{"success", "true", Exit{Kind: Exited}},
+		{"failure", "exit 3", Exit{Kind: Exited, Code: 3}},
+		{"killed", "kill -KILL $$", Exit{Kind: Signaled, Code: 9}},
+		{"terminated", "kill -TERM $$", Exit{Kind: Signaled, Code: 15}},
+		{"a code that looks like a signal", "exit 137", Exit{Kind: Exited, Code: 137}},
+		{"another", "echo Killed >&2; exit 143", Exit{Kind: Exited, Code: 143}},
+		{"a child was killed", "sh -c 'kill -9 $$'; exit 137", Exit{Kind: Exited, Code: 137}},
+		// No shell tells these two from the codes.
+		{"interrupted", "kill -INT $$", Exit{Kind: Exited, Code: 130}},
+		{"not found", "exec no-such-program", Exit{Kind: Exited, Code: 127}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			eachShell(t, func(t *testing.T, h *home) {
+				got := h.launch(Command{Script: tc.script})
+				if diff := cmp.Diff(tc.want, *got.exit, cmpopts.IgnoreFields(Exit{}, "Duration")); diff != "" {
+					t.Errorf("exit (-want +got):\n%s\nstderr: %s", diff, got.out[stderr].String())
+				}
+				if got.pid == 0 {
+					t.Error("no pid was shown")
+				}
+			})
+		})
+	}
+}
+
+func TestLaunchMakesTheEnvironmentOfACommand(t *testing.T) {
+	t.Parallel()
+	awkward := "it's \"$HOME\"\n`x` \\ \xff*; "
+	for _, tc := range []struct {
+		name    string
+		command Command
+		stdout  string
+	}{
+		{"argv", Command{Args: []string{"printf", "%s|", "a b", "", "$x", awkward}}, "a b||$x|" + awkward + "|"},
+		{"variable", Command{Script: `printf %s "$V"`, Env: []EnvVar{{Name: "V", Value: awkward}}}, awkward},
+		{"names of the launcher's own", Command{
+			Script: `printf %s "$dir$mode$home$id$self"`, Env: []EnvVar{{Name: "dir", Value: "x"}, {Name: "home", Value: "y"}},
+		}, "xy"},
+		{"no leaks", Command{Script: `env | grep -c -e LC_ALL -e OLDPWD -e TIME_STYLE`}, "0\n"},
+		{"directory", Command{Args: []string{"sh", "-c", "pwd"}, Dir: "/"}, "/\n"},
+		{"home", Command{Script: `[ "$PWD" = "$HOME" ] && echo same`}, "same\n"},
+		{"no stdin", Command{Script: "cat; echo end"}, "end\n"},
+		{"umask", Command{Script: "umask"}, "0022\n"},
+		{"script without end of line", Command{Script: "printf x"}, "x"},
+		{"SIGINT is not ignored", Command{Script: `sh -c 'kill -INT $$; echo survived'; echo $?`}, "130\n"},
+		{"SIGINT can be trapped", Command{Script: `trap 'echo trapped' INT; kill -INT $$`}, "trapped\n"},
+		{"stderr can be opened anew", Command{Script: `echo a >&2; echo b >/dev/stderr; echo c >&2; echo o >/dev/stdout`}, "o\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			eachShell(t, func(t *testing.T, h *home) {
+				if diff := cmp.Diff(tc.stdout, h.launch(tc.command).out[stdout].String()); diff != "" {
+					t.Errorf("stdout (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestLaunchKeepsWhatIsWrittenToReopenedStderr(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, h *home) {
+		got := h.launch(Command{Script: `echo a >&2; echo b >/dev/stderr; echo c >&2`})
+		if diff := cmp.Diff("a\nb\nc\n", got.out[stderr].String()); diff != "" {
+			t.Errorf("stderr (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestLaunchTellsOfADirectoryThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, h *home) {
+		got := h.launch(Command{Script: "echo ran", Dir: "/no/such/directory"})
+		if got.exit.Code != 126 || got.out[stdout].Len() > 0 || !strings.Contains(got.out[stderr].String(), "/no/such/directory") {
+			t.Errorf("got %+v, stdout %q, stderr %q", got.exit, got.out[stdout].String(), got.out[stderr].String())
+		}
+	})
+}
+
+func TestPayloadDoesNotStayInTheGuest(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, h *home) {
+		got := h.launch(Command{
+			Script: "cat .wrenn/exec/*/payload 2>/dev/null; tr '\\0' '\\n' </proc/$PPID/environ | grep -c hunter",
+			Env:    []EnvVar{{Name: "TOKEN", Value: "hunter2-and-more", Secret: true}},
+		})
+		if diff := cmp.Diff("0\n", got.out[stdout].String()); diff != "" {
+			t.Errorf("stdout (-want +got):\n%s", diff)
+		}
+		if _, err := os.Stat(h.file("payload")); !os.IsNotExist(err) {
+			t.Errorf("the payload is there: %v", err)
+		}
+		if info, err := os.Stat(h.file(".")); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("the directory: %v, %v", info.Mode(), err)
+		}
+	})
+}

@@ -1,0 +1,165 @@
+package execrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
+)
+
+// Problem is an error that brings its condition along. Attempt.Sandbox returns it where there is no access to a sandbox.
+type Problem struct {
+	// Reason is a condition reason of the API.
+	Reason string
+	// Message says what to do. It has nothing in it that changes from one try to the next.
+	Message string
+}
+
+// Error returns the message.
+func (p *Problem) Error() string { return p.Message }
+
+// errAsleep says that the sandbox is there and does not run.
+var errAsleep = errors.New("the sandbox does not run")
+
+// maxRefusals is how often the guest may say that it cannot run commands before that is believed.
+const maxRefusals = 5
+
+// examine finds out why a call failed. Only the service's own word on the sandbox, as an answer to the question for it,
+// can say that the sandbox is gone.
+func (a *attempt) examine(ctx context.Context, sandbox *wrenn.SandboxHandle, err error) error {
+	if ctx.Err() != nil || errors.Is(err, errGuest) || errors.Is(err, errStillThere) ||
+		wrenn.IsTransport(err) || wrenn.IsUnauthorized(err) {
+		return err
+	}
+	remote, getErr := sandbox.Get(ctx)
+	switch {
+	case getErr != nil:
+		return err
+	case remote.Status.Final():
+		a.log.V(1).Info("the sandbox is gone", "status", remote.Status)
+		a.update(func(p *Progress) {
+			p.Phase, p.Reason = Lost, v1alpha1.ReasonSandboxLost
+			p.Message = "the remote sandbox is " + string(remote.Status)
+		})
+		return nil
+	case remote.Status != wrenn.StatusRunning:
+		return fmt.Errorf("%w: it is %s", errAsleep, remote.Status)
+	}
+	return err
+}
+
+// began takes note of a running command.
+func (a *attempt) began(f frame) {
+	a.update(func(p *Progress) {
+		p.PID, p.StartedAt = f.pid, time.Now().Add(-f.age)
+		if a.goal == Follow {
+			p.Phase = Following
+		}
+		if !a.blocked {
+			p.Reason, p.Message = "", ""
+		}
+	})
+}
+
+// end takes note of the end of the command, and stores what is not stored yet.
+func (a *attempt) end(ctx context.Context, f frame) error {
+	if a.offsets[stdout] < f.sizes[stdout] || a.offsets[stderr] < f.sizes[stderr] {
+		return fmt.Errorf("%w: %w: it ended early", errLook, errFrame)
+	}
+	exit := f.exit
+	if exit.Kind == Unstarted && !exit.Stopped {
+		a.failStart(errors.New("the launcher ended before it could start the command"))
+		return nil
+	}
+	a.update(func(p *Progress) {
+		exit.Stopped = exit.Stopped || p.Stopped
+		p.Exit = &exit
+	})
+	if err := a.settle(a.out.flush(ctx, true)); err != nil {
+		return err
+	}
+	a.update(func(p *Progress) { p.Phase, p.Reason, p.Message = Finished, "", "" })
+	return nil
+}
+
+func (a *attempt) failStart(err error) {
+	a.update(func(p *Progress) {
+		p.Phase, p.Reason, p.Message = StartFailed, v1alpha1.ReasonStartFailed, err.Error()
+	})
+}
+
+// note shows why there is a wait, and returns how long it is. The attempt is locked.
+func (a *attempt) note(err error) time.Duration {
+	delay := a.backoff()
+	p := &a.progress
+	var problem *Problem
+	switch {
+	case errors.Is(err, errStale):
+	case errors.Is(err, errAsleep):
+		a.failures = 0
+		delay = a.runner.Pace.Look
+		p.Phase, p.Reason, p.Message = Waiting, v1alpha1.ReasonSandboxNotReady, err.Error()
+	case errors.Is(err, errBlocked):
+		a.blocked = true
+		p.Reason, p.Message = v1alpha1.ReasonOutputBlocked, blockedMessage(err)
+	case errors.Is(err, errLook) && a.failures < 3:
+		// An ordinary end of a stream is nothing to report.
+	case errors.Is(err, errGuest) && a.givesUp():
+		delay = 0
+		p.Phase, p.Reason, p.Message = StartFailed, v1alpha1.ReasonStartFailed, err.Error()
+	case errors.As(err, &problem):
+		a.lose()
+		p.Reason, p.Message = problem.Reason, problem.Message
+	default:
+		a.lose()
+		p.Reason, p.Message = reasonOf(err)
+	}
+	var answer *wrenn.Error
+	if errors.As(err, &answer) {
+		delay = max(delay, answer.RetryAfter)
+	}
+	a.log.V(1).Info("trying again", "why", err.Error(), "in", delay)
+	a.news.tell(a, false)
+	return delay
+}
+
+// lose says that the view of a running command is lost.
+func (a *attempt) lose() {
+	switch {
+	case a.goal != Follow:
+	case a.progress.PID != 0 || a.spec.Started:
+		a.progress.Phase = Reattaching
+	default:
+		a.progress.Phase = Starting
+	}
+}
+
+// givesUp counts the times that the guest said no, for a command that was not started.
+func (a *attempt) givesUp() bool {
+	a.refusals++
+	return a.refusals >= maxRefusals && a.goal == Follow && a.progress.PID == 0 && !a.spec.Started
+}
+
+// reasonOf tells an error as a condition. What the service says in a message may hold ids and is left out.
+func reasonOf(err error) (reason, message string) {
+	var answer *wrenn.Error
+	switch {
+	case errors.Is(err, errLook):
+		return v1alpha1.ReasonReattaching, "the stream of the command was lost and is being taken up again"
+	case errors.Is(err, errStillThere):
+		return v1alpha1.ReasonStopping, err.Error()
+	case wrenn.IsUnauthorized(err), wrenn.IsForbidden(err):
+		return v1alpha1.ReasonUnauthorized, "Wrenn refuses the credential of the connection"
+	case wrenn.IsTransport(err):
+		return v1alpha1.ReasonEndpointUnreachable, "no answer from Wrenn; trying again"
+	case errors.Is(err, errGuest):
+		return v1alpha1.ReasonServiceError, err.Error() + "; trying again"
+	case errors.As(err, &answer) && answer.Code != "":
+		return v1alpha1.ReasonServiceError, "Wrenn failed: " + string(answer.Code) + "; trying again"
+	default:
+		return v1alpha1.ReasonServiceError, "Wrenn failed; trying again"
+	}
+}

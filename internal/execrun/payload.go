@@ -1,0 +1,83 @@
+package execrun
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// EnvVar is one variable of a command's environment.
+type EnvVar struct {
+	// Name is a shell identifier.
+	Name string
+	// Value is taken as it is, whatever bytes it has, except NUL.
+	Value string
+	// Secret keeps the value out of tails.
+	Secret bool
+}
+
+// Command is what an attempt runs.
+type Command struct {
+	// Args is the argv. It is empty when Script is set.
+	Args []string
+	// Script is a text for /bin/sh.
+	Script string
+	// Dir is the directory to start in; empty means the home directory.
+	Dir string
+	// Env is added to what the sandbox gives.
+	Env []EnvVar
+}
+
+// ErrUnusableEnv says that a value cannot be in an environment.
+var ErrUnusableEnv = errors.New("a variable cannot hold a NUL byte")
+
+// payload is what is uploaded for one command. The environment travels in a file, because arguments are seen by every
+// process of the guest and by everything that logs requests.
+type payload struct {
+	body, script []byte
+}
+
+// newPayload writes the shell text that begin() of the launcher sources. It removes its own file first, since the secrets
+// in it are needed no longer than until the shell has read them.
+func newPayload(c Command) (*payload, error) {
+	var b bytes.Buffer
+	b.WriteString("rm -f -- \"$dir/payload\"\nset --")
+	if c.Script != "" {
+		b.WriteString(" /bin/sh \"$dir/script\"")
+	}
+	for _, arg := range c.Args {
+		b.WriteString(" " + quote(arg))
+	}
+	if c.Dir != "" {
+		fmt.Fprintf(&b, "\ncd -- %s || exit 126", quote(c.Dir))
+	}
+	b.WriteString("\nunset OLDPWD")
+	for _, v := range c.Env {
+		if strings.ContainsRune(v.Value, 0) {
+			return nil, fmt.Errorf("%s: %w", v.Name, ErrUnusableEnv)
+		}
+		fmt.Fprintf(&b, "\nexport %s=%s", v.Name, quote(v.Value))
+	}
+	b.WriteString("\nexec \"$@\"\n")
+	return &payload{body: b.Bytes(), script: []byte(c.Script)}, nil
+}
+
+// quote makes one word of the shell of s, byte for byte.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// minSecret is the shortest value that is redacted: anything shorter is found in innocent text all the time.
+const minSecret = 4
+
+// secrets are the values to keep out of tails, the longest first. A newline at the end of a value is often not printed.
+func (c Command) secrets() []string {
+	var values []string
+	for _, v := range c.Env {
+		if value := strings.TrimRight(v.Value, "\r\n"); v.Secret && len(value) >= minSecret {
+			values = append(values, value)
+		}
+	}
+	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(values)
+}

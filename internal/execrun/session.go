@@ -1,0 +1,193 @@
+package execrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
+)
+
+// skipAfter is how far past the limit a stream is still taken as it comes. After that the launcher is asked for the end
+// of each stream only.
+const skipAfter = 1 << 20
+
+// session is one look at the command: it is started unless that was done, and followed from what is stored until the end
+// or until something gets in the way. Nil means that the attempt is over.
+func (a *attempt) session(ctx context.Context, g guest, spec Attempt, goal Goal) error {
+	if err := a.openOutput(ctx, &spec); err != nil {
+		return err
+	}
+	started := spec.Started || a.snapshot().PID != 0
+	found, err := g.prepare(ctx, started || goal == Stop)
+	switch {
+	case err != nil:
+		return a.examine(ctx, g.sandbox, err)
+	case found.gone && !started:
+		return a.end(ctx, frame{exit: Exit{Kind: Unstarted, Stopped: true}})
+	case found.gone:
+		return a.end(ctx, frame{exit: Exit{Kind: Unknown}, sizes: a.offsets})
+	}
+	var p *payload
+	if !found.started {
+		if p, err = newPayload(spec.Command); err != nil {
+			a.failStart(err)
+			return nil
+		}
+	}
+	if err := a.upload(ctx, g, found, p); err != nil {
+		return a.examine(ctx, g.sandbox, err)
+	}
+	a.keepAwake()
+	return a.follow(ctx, g, p)
+}
+
+func (a *attempt) upload(ctx context.Context, g guest, found prepared, p *payload) error {
+	if !found.launcher || a.reupload {
+		if err := g.upload(ctx, launcherName, launchScript); err != nil {
+			return err
+		}
+	}
+	if p == nil {
+		return nil
+	}
+	if len(p.script) > 0 {
+		if err := g.upload(ctx, "script", p.script); err != nil {
+			return err
+		}
+	}
+	return g.upload(ctx, "payload", p.body)
+}
+
+// follow reads one stream of the launcher.
+func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
+	keep := a.keep()
+	stream, err := g.follow(ctx, a.offsets, keep, p)
+	if err != nil {
+		return a.examine(ctx, g.sandbox, err)
+	}
+	defer func() { _ = stream.Close() }()
+	stalled := time.AfterFunc(a.runner.Pace.Stall, func() { _ = stream.Close() })
+	defer stalled.Stop()
+
+	read := &reader{attempt: a, ctx: ctx, keep: keep}
+	var input lines
+	for event, err := range stream.Events() {
+		if err != nil {
+			return fmt.Errorf("%w: %w", errLook, err)
+		}
+		switch event.Type {
+		case wrenn.StreamStdout:
+			err = input.feed(event.Data, read.line)
+		case wrenn.StreamExit:
+			// The launcher ends after the end of the command, which was not among what came.
+			a.reupload = !read.any
+			return fmt.Errorf("%w: the launcher ended", errLook)
+		}
+		switch {
+		case errors.Is(err, errOver):
+			return nil
+		case err != nil:
+			return err
+		}
+		stalled.Reset(a.runner.Pace.Stall)
+	}
+	return errLook
+}
+
+// keep is how much of the end of each stream is of interest, once nothing more can be stored; 0 before.
+func (a *attempt) keep() int {
+	if a.out.room() > 0 {
+		return 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return max(a.tails[stdout].window, a.tails[stderr].window)
+}
+
+var (
+	// errLook says that this look at the command is over and the next is due.
+	errLook = errors.New("the stream was lost")
+	// errOver says that the attempt is over.
+	errOver = errors.New("the attempt is over")
+)
+
+// reader takes the frames of one stream.
+type reader struct {
+	attempt *attempt
+	ctx     context.Context //nolint:containedctx // the reader lives within one call
+	keep    int
+	any     bool
+}
+
+func (r *reader) line(line []byte) error {
+	f, err := parseFrame(line)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errLook, err)
+	}
+	r.any = true
+	a := r.attempt
+	a.reupload = false
+	switch f.kind {
+	case framePID:
+		a.began(f)
+	case frameStdout, frameStderr:
+		return r.data(f)
+	case frameHeartbeat:
+		a.failures = 0
+		return a.store(r.ctx)
+	case frameExit:
+		return r.over(f)
+	case frameGone:
+		if a.snapshot().PID != 0 || a.current().Started {
+			return r.over(frame{exit: Exit{Kind: Unknown}, sizes: a.offsets})
+		}
+		return fmt.Errorf("%w: the launcher found nothing to do", errLook)
+	case frameIncomplete:
+		a.reupload = true
+		return fmt.Errorf("%w: an upload was cut short", errLook)
+	}
+	return nil
+}
+
+// data takes a piece of output. Only what is dropped anyway may be left out.
+func (r *reader) data(f frame) error {
+	a, stream := r.attempt, stdout
+	if f.kind == frameStderr {
+		stream = stderr
+	}
+	switch next := a.offsets[stream]; {
+	case f.offset == next:
+	case r.keep > 0 && f.offset > next:
+		a.mu.Lock()
+		a.tails[stream].skip()
+		a.mu.Unlock()
+	default:
+		return fmt.Errorf("%w: %w: not the next byte", errLook, errFrame)
+	}
+	a.failures, a.refusals = 0, 0
+	taken, err := len(f.data), error(nil)
+	if r.keep == 0 {
+		taken, err = a.out.append(r.ctx, stream, f.data)
+	}
+	a.offsets[stream] = f.offset + int64(taken)
+	a.mu.Lock()
+	a.tails[stream].write(f.data[:taken])
+	a.mu.Unlock()
+	a.publish()
+	switch {
+	case err != nil:
+		return err
+	case r.keep == 0 && a.dropped() > skipAfter:
+		return fmt.Errorf("%w: it is over the limit", errLook)
+	}
+	return a.store(r.ctx)
+}
+
+func (r *reader) over(f frame) error {
+	if err := r.attempt.end(r.ctx, f); err != nil {
+		return err
+	}
+	return errOver
+}
