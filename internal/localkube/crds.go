@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
@@ -97,20 +98,11 @@ func (cp *ControlPlane) discovers(crd *apiextensionsv1.CustomResourceDefinition)
 		if err != nil {
 			return err
 		}
-		if !lists(list, crd.Spec.Names.Plural) {
+		if !slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == crd.Spec.Names.Plural }) {
 			return fmt.Errorf("%s has no %s yet", groupVersion, crd.Spec.Names.Plural)
 		}
 	}
 	return nil
-}
-
-func lists(list *metav1.APIResourceList, plural string) bool {
-	for _, resource := range list.APIResources {
-		if resource.Name == plural {
-			return true
-		}
-	}
-	return false
 }
 
 // readCRDs reads a directory, in which there must be at least one CRD: a wrong path is an error here, not a
