@@ -104,6 +104,7 @@ func TestSandboxWriteBudget(t *testing.T) {
 		return nil
 	})
 	before := w.writes.count.Load()
+	w.wrenn.ResetRequests()
 	sandbox := w.sandbox("budget")
 	w.create(sandbox)
 	eventually(w, "the annotations are up to date", func() error {

@@ -1,0 +1,168 @@
+package controller
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
+)
+
+// Whatever goes wrong with a create, one Sandbox ends with one remote.
+func TestSandboxCreateFaults(t *testing.T) {
+	t.Parallel()
+	short := wrenndev.Millis(300 * time.Millisecond)
+	for name, fault := range map[string]wrenndev.Fault{
+		"fails before the effect":      {Kind: wrenndev.FaultFailBefore},
+		"fails after the effect":       {Kind: wrenndev.FaultFailAfter},
+		"answer lost":                  {Kind: wrenndev.FaultDrop},
+		"never answered":               {Kind: wrenndev.FaultHang},
+		"cut off before":               {Kind: wrenndev.FaultAbort},
+		"agent down":                   {Kind: wrenndev.FaultAgentFail},
+		"slow":                         {Kind: wrenndev.FaultAgentDelay, Latency: short},
+		"slower than the limit":        {Kind: wrenndev.FaultAgentDelay, Latency: wrenndev.Millis(time.Hour)},
+		"stopped as soon as it runs":   {Kind: wrenndev.FaultFlap, SetStatus: wrenndev.StatusStopped},
+		"missing for a while":          {Kind: wrenndev.FaultFlap, SetStatus: wrenndev.StatusMissing, For: short},
+		"asked to wait":                {Kind: wrenndev.FaultFailBefore, Status: 429, Code: "rate_limited"},
+		"answered with half an object": {Kind: wrenndev.FaultCut, Bytes: 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fault.Op, fault.Times = wrenndev.OpCreate, 1
+			createUnder(t, fault)
+		})
+	}
+	t.Run("negative timeouts refused", func(t *testing.T) {
+		t.Parallel()
+		createUnder(t, wrenndev.Fault{Kind: wrenndev.FaultRejectNegative, Op: wrenndev.OpCreate})
+	})
+}
+
+// createUnder creates and deletes a Sandbox while a fault holds.
+func createUnder(t *testing.T, fault wrenndev.Fault) {
+	t.Helper()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	w.wrenn.Faults().Add(fault)
+	sandbox := w.sandbox("faulty")
+	w.create(sandbox)
+	awaitOne(w, sandbox)
+	if err := w.api.Delete(w.ctx, sandbox); err != nil {
+		t.Fatal(err)
+	}
+	awaitGone(w, sandbox)
+	if alive := w.alive(); len(alive) != 0 {
+		t.Errorf("left behind: %+v", alive)
+	}
+	if n := w.wrenn.LiveProcesses(); n != 0 {
+		t.Errorf("%d processes left behind", n)
+	}
+}
+
+// awaitOne waits until the Sandbox is Ready on the one remote that is alive.
+func awaitOne(w *world, sandbox *v1alpha1.Sandbox) {
+	w.t.Helper()
+	eventually(w, "one remote", func() error {
+		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(sandbox), sandbox); err != nil {
+			return err
+		}
+		alive := w.alive()
+		if len(alive) != 1 || alive[0].ID != sandbox.Status.SandboxID || alive[0].Status != wrenndev.StatusRunning {
+			return fmt.Errorf("alive: %+v, status: %+v", alive, sandbox.Status)
+		}
+		if !isReady(sandbox.Status.Conditions) {
+			return fmt.Errorf("conditions: %+v", sandbox.Status.Conditions)
+		}
+		return nil
+	})
+}
+
+// A call that fails, or whose answer is lost, does not matter to a pause, a resume or a destroy.
+func TestSandboxCallFaults(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []wrenndev.FaultKind{
+		wrenndev.FaultFailBefore, wrenndev.FaultFailAfter, wrenndev.FaultDrop, wrenndev.FaultAbort, wrenndev.FaultAgentFail,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w := newOperatedWorld(t, wrenndev.Config{})
+			for _, op := range []string{wrenndev.OpPause, wrenndev.OpResume, wrenndev.OpDestroy} {
+				w.wrenn.Faults().Add(wrenndev.Fault{Kind: kind, Op: op, Times: 1})
+			}
+			sandbox := w.sandbox("faulty")
+			w.create(sandbox)
+			awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+			edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.OperatingMode = v1alpha1.OperatingModePaused })
+			awaitReason(w, sandbox, v1alpha1.ReasonPaused)
+			edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.OperatingMode = v1alpha1.OperatingModeRunning })
+			awaitOne(w, sandbox)
+			if err := w.api.Delete(w.ctx, sandbox); err != nil {
+				t.Fatal(err)
+			}
+			awaitGone(w, sandbox)
+			if alive := w.alive(); len(alive) != 0 {
+				t.Errorf("left behind: %+v", alive)
+			}
+		})
+	}
+}
+
+// An operator that ends at any moment of a create leaves enough behind for the next one to find the remote.
+func TestSandboxSurvivesTheOperator(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]wrenndev.Fault{
+		"after an answer that was lost": {Kind: wrenndev.FaultHang, Op: wrenndev.OpCreate, Times: 1},
+		"while it waits for the answer": {Kind: wrenndev.FaultAgentDelay, Op: wrenndev.OpCreate, Times: 1, Latency: wrenndev.Millis(time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newOperatedWorld(t, wrenndev.Config{})
+			w.wrenn.Faults().Add(fault)
+			sandbox := w.sandbox("survivor")
+			w.create(sandbox)
+			eventually(w, "the create has arrived", func() error {
+				if len(w.wrenn.Sandboxes()) == 0 {
+					return fmt.Errorf("requests: %+v", w.wrenn.Requests())
+				}
+				return nil
+			})
+			w.stop()
+			w.startOperator()
+			awaitOne(w, sandbox)
+			if n := len(w.wrenn.Sandboxes()); n != 1 {
+				t.Errorf("%d remotes were made, want 1: %+v", n, w.wrenn.Sandboxes())
+			}
+		})
+	}
+}
+
+// An object that comes back from a backup without its status finds its remote again.
+func TestSandboxWithoutStatusFindsItsRemote(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	sandbox := w.sandbox("restored")
+	w.create(sandbox)
+	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+	id := sandbox.Status.SandboxID
+	eventually(w, "the id is recorded", func() error {
+		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(sandbox), sandbox); err != nil {
+			return err
+		}
+		if sandbox.Annotations[v1alpha1.AnnotationSandboxID] != id {
+			return fmt.Errorf("annotations: %v", sandbox.Annotations)
+		}
+		return nil
+	})
+	w.stop()
+	sandbox.Status = v1alpha1.SandboxStatus{}
+	if err := w.api.Status().Update(w.ctx, sandbox); err != nil {
+		t.Fatal(err)
+	}
+	w.startOperator()
+	awaitOne(w, sandbox)
+	if sandbox.Status.SandboxID != id || len(w.wrenn.Sandboxes()) != 1 {
+		t.Errorf("it has %s, and had %s; there are %d", sandbox.Status.SandboxID, id, len(w.wrenn.Sandboxes()))
+	}
+}
