@@ -56,7 +56,7 @@ func (r *SnapshotReconciler) blocked(view *snapshotView) (standing, bool) {
 		return working(view.unavailable.Reason, view.unavailable.Message), true
 	}
 	if s, ok := notConnected(view.key, view.team); ok {
-		return s.after(time.Second), true
+		return s, true
 	}
 	return r.troubles.of(view.snapshot)
 }
@@ -191,6 +191,8 @@ func (r *SnapshotReconciler) delete(view *snapshotView) standing {
 
 // closeIntent removes the intent and lets the source be.
 func (r *SnapshotReconciler) closeIntent(ctx context.Context, view *snapshotView) (standing, error) {
+	// From here on the intent alone holds the source: its removal is an event that the Sandbox controller sees.
+	r.Holds.Release(view.snapshot.UID)
 	err := r.editMetadata(ctx, view, func(snapshot *v1alpha1.Snapshot) {
 		delete(snapshot.Annotations, v1alpha1.AnnotationSnapshotIntent)
 	})
@@ -198,7 +200,6 @@ func (r *SnapshotReconciler) closeIntent(ctx context.Context, view *snapshotView
 		return standing{}, err
 	}
 	r.flights.clear(view.snapshot.UID)
-	r.Holds.Release(view.snapshot.UID)
 	switch {
 	case view.refusal != nil && wrenn.IsNameTaken(view.refusal):
 		return nameTaken(view), nil

@@ -76,6 +76,7 @@ func (r *SnapshotReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.wakeups = &wakeups{}
 	r.flights = newFlights[snapshotOutcome](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)
+	r.Resolver.Pool.Subscribe(r.teamChanged)
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		<-ctx.Done()
 		r.flights.drain()
@@ -89,6 +90,19 @@ func (r *SnapshotReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(r.wakeups).
 		Watches(&v1alpha1.Sandbox{}, handler.EnqueueRequestsFromMapFunc(r.snapshotsOfSandbox)).
 		Complete(r)
+}
+
+// teamChanged wakes the Snapshots that may wait for a team that has become usable.
+func (r *SnapshotReconciler) teamChanged(change connection.Change) {
+	var all v1alpha1.SnapshotList
+	if !change.Health || r.List(context.Background(), &all) != nil {
+		return
+	}
+	for i := range all.Items {
+		if !isReady(all.Items[i].Status.Conditions) {
+			r.wakeups.wakeLater(client.ObjectKeyFromObject(&all.Items[i]))
+		}
+	}
 }
 
 // Reconcile takes a Snapshot one step towards its spec.
