@@ -23,7 +23,7 @@ func Count(supervisors []int, mine func(id string) bool) (int, error) {
 		if p.dead() || p.pid == os.Getpid() {
 			continue
 		}
-		if found[p.pid] || slices.Contains(supervisors, p.pid) || mine(sandboxOf(p.pid)) {
+		if id := sandboxOf(p.pid); found[p.pid] || slices.Contains(supervisors, p.pid) || id != "" && mine(id) {
 			live++
 		}
 	}
@@ -32,6 +32,9 @@ func Count(supervisors []int, mine func(id string) bool) (int, error) {
 
 // sweep ends what a dead supervisor left behind of a sandbox.
 func sweep(id string) {
+	if id == "" {
+		return // which is what every process of the host has that is in no sandbox
+	}
 	_ = settleOn(func() (bool, error) {
 		procs, err := allProcesses()
 		if err != nil {
