@@ -129,12 +129,12 @@ undeploy: dist/deploy/kustomization.yaml ## Remove the operator and its CRDs; re
 	tools/verify-empty.sh $(KUBECTL)
 	$(call with,kustomize) kustomize build dist/deploy | $(KUBECTL) delete --ignore-not-found -f -
 
-# config/default with the image of IMG, written where it makes no change to the checkout.
+# config/default with the image of IMG in place of its own, written where it makes no change to the checkout.
 .PHONY: dist/deploy/kustomization.yaml
 dist/deploy/kustomization.yaml:
 	mkdir -p dist/deploy
 	printf 'resources: [../../config/default]\n' > $@
-	$(call with,kustomize) cd dist/deploy; kustomize edit set image controller=$(IMG)
+	$(call with,kustomize) cd dist/deploy; kustomize edit set image controller=$(IMG) ghcr.io/wrennhq/wrenn-operator=$(IMG)
 
 ##@ Help
 
