@@ -55,6 +55,7 @@ func (p *part) len() int { return len(p.data[stdout]) + len(p.data[stderr]) }
 // that is being filled.
 type output struct {
 	client client.Client
+	reader client.Reader // not a cache
 	job    Job
 	limit  int64
 
@@ -143,7 +144,7 @@ func (o *output) write(ctx context.Context, seal bool) error {
 // taken tells a part of our own that we did not know of from a ConfigMap of somebody else.
 func (o *output) taken(ctx context.Context) error {
 	var cm corev1.ConfigMap
-	err := o.client.Get(ctx, client.ObjectKey{Namespace: o.job.Namespace, Name: o.open.name}, &cm)
+	err := o.reader.Get(ctx, client.ObjectKey{Namespace: o.job.Namespace, Name: o.open.name}, &cm)
 	if err == nil && !o.job.owns(&cm) {
 		return fmt.Errorf("%w: ConfigMap %s is there and is not this job's", errBlocked, cm.Name)
 	}

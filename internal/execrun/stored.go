@@ -74,7 +74,7 @@ func shorten(name string, limit int) string {
 // loadOutput finds out what is stored, from the API server itself: a cache may be behind what this or another process
 // wrote. It also returns the tails, as far as the last parts hold them.
 func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *Attempt) (*output, [2]*tail, error) {
-	o := &output{client: c, job: a.Job, limit: a.LimitBytes}
+	o := &output{client: c, reader: reader, job: a.Job, limit: a.LimitBytes}
 	secrets := a.Command.secrets()
 	tails := [2]*tail{newTail(a.TailBytes, secrets), newTail(a.TailBytes, secrets)}
 

@@ -49,8 +49,9 @@ func run() int {
 		return 1
 	}
 	// A terminal's Ctrl-C reaches the whole foreground process group; the server
-	// decides when a sandbox ends, not the terminal.
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP)
+	// decides when a sandbox ends, not the terminal. Caught and not ignored: commands would inherit that, and a
+	// shell cannot trap a signal that was ignored when it began.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP)
 	adoptOrphans()
 	s := &supervisor{conn: conn, commands: map[uint64]int{}, pids: map[int]uint64{}}
 	children := make(chan os.Signal, 1)
