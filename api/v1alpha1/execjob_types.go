@@ -34,6 +34,9 @@ const (
 	ReasonDeadlineExceeded = "DeadlineExceeded"
 	// ReasonSandboxLost says that the remote sandbox was gone before the command's end was known. Failed is True.
 	ReasonSandboxLost = "SandboxLost"
+	// ReasonExitUnknown says that the command does not run any more and has left no exit code: it, or somebody, has
+	// removed the operator's files from the sandbox or ended its supervisor. Failed is True.
+	ReasonExitUnknown = "ExitUnknown"
 	// ReasonStartFailed says that the sandbox cannot run the command at all, for want of /bin/sh for instance.
 	// Failed is True.
 	ReasonStartFailed = "StartFailed"

@@ -8,12 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/selection"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -63,10 +60,6 @@ func newManager(opts options) (manager.Manager, error) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	ofExecJobs, err := labels.NewRequirement(v1alpha1.LabelExecJob, selection.Exists, nil)
-	if err != nil {
-		return nil, err
-	}
 	consistent := true
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
@@ -79,9 +72,6 @@ func newManager(opts options) (manager.Manager, error) {
 		GracefulShutdownTimeout:       &opts.grace,
 		// No decision is made on a view older than the operator's own last write.
 		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
-		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
-			&corev1.ConfigMap{}: {Label: labels.NewSelector().Add(*ofExecJobs)},
-		}},
 	})
 }
 
@@ -105,6 +95,12 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 	if err := controller.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
+	direct, err := client.New(mgr.GetConfig(), client.Options{
+		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
+	})
+	if err != nil {
+		return err
+	}
 	recorder := mgr.GetEventRecorder("wrenn-operator")
 	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
 	holds := controller.NewHolds()
@@ -120,6 +116,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 		&controller.SnapshotReconciler{
 			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, Timing: opts.snapshots,
 		},
+		&controller.ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder},
 	} {
 		if err := each.SetupWithManager(mgr); err != nil {
 			return err

@@ -13,6 +13,7 @@ const (
 	indexSandboxID       = "status.sandboxID"
 	indexSandboxSnapshot = "spec.snapshotRef.name"
 	indexSnapshotSource  = "spec.sandboxRef.name"
+	indexExecJobSandbox  = "spec.sandboxRef.name"
 )
 
 // AddIndexes adds to a cache the indexes that the controllers need.
@@ -34,6 +35,9 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		}},
 		{&v1alpha1.Snapshot{}, indexSnapshotSource, func(obj client.Object) []string {
 			return present(obj.(*v1alpha1.Snapshot).Spec.SandboxRef.Name) //nolint:forcetypeassert // the index is of Snapshots
+		}},
+		{&v1alpha1.ExecJob{}, indexExecJobSandbox, func(obj client.Object) []string {
+			return present(obj.(*v1alpha1.ExecJob).Spec.SandboxRef.Name) //nolint:forcetypeassert // the index is of ExecJobs
 		}},
 	} {
 		if err := indexer.IndexField(ctx, index.of, index.field, index.value); err != nil {

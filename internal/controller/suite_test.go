@@ -175,6 +175,10 @@ func (w *world) newManager(ctx context.Context, pool *connection.Pool) manager.M
 func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interface {
 	SetupWithManager(mgr ctrl.Manager) error
 } {
+	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: scheme})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	recorder := mgr.GetEventRecorder("test")
 	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
 	holds := NewHolds()
@@ -199,6 +203,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 				FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
 			},
 		},
+		&ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder},
 	}
 }
 
