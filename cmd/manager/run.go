@@ -26,6 +26,7 @@ import (
 const leaseName = "wrenn-operator"
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=wrenn-system,resources=leases,verbs=get;create;update;patch
+// +kubebuilder:rbac:groups="",namespace=wrenn-system,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
 
 // run runs the manager until the context ends and every call to Wrenn has come back.

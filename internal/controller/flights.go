@@ -15,6 +15,8 @@ type flights[R any] struct {
 	mu    sync.Mutex
 	byUID map[types.UID]*flight[R]
 	group sync.WaitGroup
+	// closed tells that the process is about to end: nothing is launched any more.
+	closed bool
 	// landed is called when a flight has landed, to wake its object.
 	landed func(types.NamespacedName)
 }
@@ -34,11 +36,11 @@ func newFlights[R any](landed func(types.NamespacedName)) *flights[R] {
 	return &flights[R]{byUID: map[types.UID]*flight[R]{}, landed: landed}
 }
 
-// launch starts a flight for an object that has none.
+// launch starts a flight for an object that has none, unless the process is about to end.
 func (f *flights[R]) launch(uid types.UID, name types.NamespacedName, purpose string, limit time.Duration, call func(context.Context) (R, error)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.byUID[uid] != nil {
+	if f.closed || f.byUID[uid] != nil {
 		return
 	}
 	started := &flight[R]{name: name, purpose: purpose}
@@ -75,6 +77,9 @@ func (f *flights[R]) clear(uid types.UID) {
 
 // drain waits until every flight has landed and returns those that were not taken in.
 func (f *flights[R]) drain() map[types.UID]flight[R] {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
 	f.group.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -177,7 +177,7 @@ func TestARootOfItsOwn(t *testing.T) {
 		{"the data directory is hidden", `ls -d ` + s.DataDir() + ` 2>/dev/null; true`, ""},
 		{"secrets are hidden", `cat /etc/shadow /etc/gshadow 2>/dev/null; true`, ""},
 		{"process 1 is the supervisor", `tr '\0' ' ' < /proc/1/cmdline`, guest.Arg0 + " "},
-		{"no process of the host", `ls -d /proc/[0-9]* | wc -l`, "4\n"},
+		{"no process of the host", `[ "$(ls -d /proc/[0-9]* | wc -l)" -le 5 ] && echo few`, "few\n"},
 		{"the host name is the id", `hostname`, a + "\n"},
 		{"devices", `head -c 3 /dev/zero | wc -c; echo x > /dev/null; head -c 1 /dev/urandom | wc -c`, "3\n1\n"},
 		{"root has no power over the host", `mknod /tmp/disk b 8 0 2>/dev/null && head -c 1 /tmp/disk 2>/dev/null; date -s @0 > /dev/null 2>&1 && echo set; true`, ""},

@@ -72,7 +72,7 @@ var _ = AfterSuite(func(ctx context.Context) {
 	Expect(site.Wrenn.LiveProcesses()).To(BeZero(), "processes are left")
 	log := managerLog()
 	Expect(log).NotTo(ContainSubstring("is forbidden"), "the manager lacks a right")
-	Expect(log).NotTo(ContainSubstring("DATA RACE"))
+	Expect(log).NotTo(ContainSubstring("DATA RACE"), "the race detector has found something")
 	Expect(log).NotTo(ContainSubstring(site.Wrenn.APIKey()), "the key is in the log")
 })
 
