@@ -115,7 +115,7 @@ type ConnectionSpec struct {
 
 // ConnectionStatus is what the operator knows of a connection.
 type ConnectionStatus struct {
-	// conditions: Ready, and Reconciling or Stalled while either holds.
+	// conditions are Ready, and Reconciling or Stalled while either holds.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -141,7 +141,7 @@ type ExecJobSpec struct {
 
 // ExecJobStatus is what the operator knows of the command.
 type ExecJobStatus struct {
-	// conditions: Ready, Reconciling or Stalled while either holds, and Complete or Failed once finished.
+	// conditions are Ready, Reconciling or Stalled while either holds, and Complete or Failed once finished.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -193,7 +193,7 @@ type SandboxEndpoint struct {
 
 // SandboxStatus is what the operator knows of the remote sandbox.
 type SandboxStatus struct {
-	// conditions: Ready, Running, and Reconciling or Stalled while either holds.
+	// conditions are Ready, Running, and Reconciling or Stalled while either holds.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -67,7 +67,7 @@ type SnapshotSpec struct {
 
 // SnapshotStatus is what the operator knows of the remote snapshot.
 type SnapshotStatus struct {
-	// conditions: Ready, and Reconciling or Stalled while either holds.
+	// conditions are Ready, and Reconciling or Stalled while either holds.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

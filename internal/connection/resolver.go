@@ -17,9 +17,9 @@ import (
 // DefaultName is the name of the connection that objects without a reference use.
 const DefaultName = "default"
 
-// Unavailable is why there is no team to talk to for now. It is a wait, never a failure: the cause is looked at again
+// UnavailableError is why there is no team to talk to for now. It is a wait, never a failure: the cause is looked at again
 // when the connection changes.
-type Unavailable struct {
+type UnavailableError struct {
 	// Reason is a condition reason of the API.
 	Reason string
 	// Message says what to do.
@@ -27,7 +27,7 @@ type Unavailable struct {
 }
 
 // Error returns the message.
-func (u *Unavailable) Error() string { return u.Message }
+func (u *UnavailableError) Error() string { return u.Message }
 
 // Resolver finds the team that an object may use.
 type Resolver struct {
@@ -38,7 +38,7 @@ type Resolver struct {
 }
 
 // Resolve returns the connection that an object in the namespace refers to, nil meaning the default ones, and its team.
-// The error is *Unavailable where there is none to be had, and the API server's own otherwise.
+// The error is *UnavailableError where there is none to be had, and the API server's own otherwise.
 func (r *Resolver) Resolve(ctx context.Context, namespace string, ref *v1alpha1.ConnectionReference) (Key, *Team, error) {
 	key, err := r.find(ctx, namespace, ref)
 	if err != nil {
@@ -76,7 +76,7 @@ func (r *Resolver) Exclusive(ctx context.Context, key Key) (bool, error) {
 // Sandbox returns the remote sandbox that a Sandbox has.
 func (r *Resolver) Sandbox(ctx context.Context, sandbox *v1alpha1.Sandbox) (*wrenn.SandboxHandle, error) {
 	if sandbox.Status.Connection == nil || sandbox.Status.SandboxID == "" {
-		return nil, &Unavailable{
+		return nil, &UnavailableError{
 			Reason:  v1alpha1.ReasonSandboxNotReady,
 			Message: fmt.Sprintf("Sandbox %q has no remote sandbox yet", sandbox.Name),
 		}
@@ -127,7 +127,7 @@ func (r *Resolver) lends(ctx context.Context, connection *v1alpha1.ClusterConnec
 	}
 	selector, err := metav1.LabelSelectorAsSelector(connection.Spec.NamespaceSelector)
 	if err != nil {
-		return false, &Unavailable{
+		return false, &UnavailableError{
 			Reason:  v1alpha1.ReasonConnectionNotReady,
 			Message: fmt.Sprintf("the namespaceSelector of ClusterConnection/%s is not valid: correct it", connection.Name),
 		}
@@ -146,7 +146,7 @@ func (r *Resolver) lends(ctx context.Context, connection *v1alpha1.ClusterConnec
 func (r *Resolver) team(key Key) (*Team, error) {
 	team, ok := r.Pool.Get(key)
 	if !ok {
-		return nil, &Unavailable{
+		return nil, &UnavailableError{
 			Reason:  v1alpha1.ReasonConnectionNotReady,
 			Message: fmt.Sprintf("%s is not ready: its Ready condition says why", key),
 		}
@@ -154,6 +154,6 @@ func (r *Resolver) team(key Key) (*Team, error) {
 	return team, nil
 }
 
-func notFound(format string, args ...any) *Unavailable {
-	return &Unavailable{Reason: v1alpha1.ReasonConnectionNotFound, Message: fmt.Sprintf(format, args...)}
+func notFound(format string, args ...any) *UnavailableError {
+	return &UnavailableError{Reason: v1alpha1.ReasonConnectionNotFound, Message: fmt.Sprintf(format, args...)}
 }

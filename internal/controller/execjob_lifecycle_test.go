@@ -194,7 +194,15 @@ func TestExecJobSurvivesTheOperator(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
 	sandbox := w.box()
-	job := w.job("survivor", "echo run >>runs; i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); [ $i = 50 ] && while [ ! -e go ]; do sleep 0.05; done; done; true")
+	job := w.job("survivor", `echo run >>runs
+		i=0
+		while [ $i -lt 100 ]; do
+			echo line $i
+			i=$((i+1))
+			until [ $i != 50 ] || [ -e go ]; do
+				sleep 0.05
+			done # half of it is written before
+		done`)
 	w.create(job)
 	awaitJob(w, job, v1alpha1.ReasonExecuting)
 	w.stop()

@@ -25,7 +25,7 @@ type jobView struct {
 	sandbox *v1alpha1.Sandbox
 	// command is what to run; missing says why some of its environment is not known.
 	command execrun.Command
-	missing *execrun.Problem
+	missing *execrun.ConditionError
 	// progress is how far the attempt is, where the runner knows of it.
 	progress execrun.Progress
 	// left is how long the command may still run; zero where there is no deadline or it has not begun.
@@ -121,13 +121,13 @@ func (r *ExecJobReconciler) resolve(ctx context.Context, view *jobView) error {
 	return nil
 }
 
-// valueOf reads the value of one variable. The error is an *execrun.Problem where what it refers to is not there.
+// valueOf reads the value of one variable. The error is an *execrun.ConditionError where what it refers to is not there.
 func (r *ExecJobReconciler) valueOf(ctx context.Context, namespace string, variable *v1alpha1.ExecEnvVar) (string, error) {
 	missing := func(kind, name, key string, err error) (string, error) {
 		if client.IgnoreNotFound(err) != nil {
 			return "", err
 		}
-		return "", &execrun.Problem{Reason: v1alpha1.ReasonEnvNotFound, Message: fmt.Sprintf(
+		return "", &execrun.ConditionError{Reason: v1alpha1.ReasonEnvNotFound, Message: fmt.Sprintf(
 			"waiting for key %q of %s %q, which the variable %s refers to: create it", key, kind, name, variable.Name)}
 	}
 	switch {

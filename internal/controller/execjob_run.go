@@ -121,14 +121,14 @@ func (r *ExecJobReconciler) access(name client.ObjectKey, id string) func(contex
 	return func(ctx context.Context) (*wrenn.SandboxHandle, error) {
 		var sandbox v1alpha1.Sandbox
 		if err := r.Get(ctx, name, &sandbox); err != nil {
-			return nil, &execrun.Problem{Reason: v1alpha1.ReasonSandboxNotFound, Message: "the Sandbox cannot be read"}
+			return nil, &execrun.ConditionError{Reason: v1alpha1.ReasonSandboxNotFound, Message: "the Sandbox cannot be read"}
 		}
 		if sandbox.Status.SandboxID != id {
-			return nil, &execrun.Problem{Reason: v1alpha1.ReasonSandboxNotReady, Message: "the Sandbox has another remote sandbox"}
+			return nil, &execrun.ConditionError{Reason: v1alpha1.ReasonSandboxNotReady, Message: "the Sandbox has another remote sandbox"}
 		}
 		handle, err := r.Resolver.Sandbox(ctx, &sandbox)
-		if unavailable := (*connection.Unavailable)(nil); errors.As(err, &unavailable) {
-			return nil, &execrun.Problem{Reason: unavailable.Reason, Message: unavailable.Message}
+		if unavailable := (*connection.UnavailableError)(nil); errors.As(err, &unavailable) {
+			return nil, &execrun.ConditionError{Reason: unavailable.Reason, Message: unavailable.Message}
 		}
 		return handle, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -65,11 +66,12 @@ func (r *SandboxReconciler) request(ctx context.Context, view *sandboxView) (wre
 	}
 	var snapshot v1alpha1.Snapshot
 	key := client.ObjectKey{Namespace: view.sandbox.Namespace, Name: spec.SnapshotRef.Name}
-	if err := r.Get(ctx, key, &snapshot); client.IgnoreNotFound(err) != nil {
-		return request, nil, err
-	} else if err != nil {
+	switch err := r.Get(ctx, key, &snapshot); {
+	case apierrors.IsNotFound(err):
 		wait := working(v1alpha1.ReasonSnapshotNotFound, fmt.Sprintf("waiting for Snapshot %q: create it", key.Name))
 		return request, &wait, nil
+	case err != nil:
+		return request, nil, err
 	}
 	if wait, ok := startable(&snapshot, view.team.Fingerprint); !ok {
 		return request, &wait, nil

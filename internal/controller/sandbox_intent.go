@@ -54,11 +54,11 @@ func correlator(clusterID uint8, attempt [8]byte) int32 {
 	return int32(max(token, 1)) //nolint:gosec // 31 bits by construction
 }
 
-// correlatorCluster returns the cluster bits of an idle timeout that is a correlator.
+// clusterBits returns the seven bits of a cluster's identity that go into its correlators.
 func clusterBits(clusterUID string) uint8 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(clusterUID)) // never fails
-	return uint8(h.Sum32() & 0x7f)     //nolint:gosec // seven bits
+	return uint8(h.Sum32() & 0x7f)
 }
 
 // request returns what the intent asks for, with the token in place.

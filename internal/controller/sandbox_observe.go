@@ -40,7 +40,7 @@ type sandboxView struct {
 	// key and team are the connection; where team is nil, unavailable says why.
 	key         connection.Key
 	team        *connection.Team
-	unavailable *connection.Unavailable
+	unavailable *connection.UnavailableError
 	// landed is the flight that this reconcile takes in.
 	landed *flight[wrenn.Sandbox]
 }

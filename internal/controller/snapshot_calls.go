@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,8 +39,12 @@ func (r *SnapshotReconciler) source(ctx context.Context, view *snapshotView) (*s
 	bound := *sandbox.Status.Connection
 	view.key = connection.KeyOf(view.snapshot.Namespace, bound.Kind, bound.Name)
 	var err error
-	if view.team, err = r.Resolver.Bound(ctx, view.snapshot.Namespace, &bound); err != nil {
-		return wait(v1alpha1.ReasonConnectionNotReady, "%s is not ready: its Ready condition says why", view.key)
+	view.team, err = r.Resolver.Bound(ctx, view.snapshot.Namespace, &bound)
+	switch unavailable := (*connection.UnavailableError)(nil); {
+	case errors.As(err, &unavailable):
+		return wait(unavailable.Reason, "%s", unavailable.Message)
+	case err != nil:
+		return nil, nil, err
 	}
 	return &snapshotIntent{
 		Time:       time.Now().UTC().Truncate(time.Millisecond),
@@ -201,17 +206,23 @@ func (r *SnapshotReconciler) closeIntent(ctx context.Context, view *snapshotView
 	}
 	r.flights.clear(view.snapshot.UID)
 	switch {
-	case view.refusal != nil && wrenn.IsNameTaken(view.refusal):
-		return nameTaken(view), nil
 	case view.refusal != nil:
-		r.troubles.note(view.snapshot, refused(view.refusal), askedToWait(view.refusal))
-		s, _ := r.troubles.of(view.snapshot)
-		return s, nil
+		return r.refused(view), nil
 	case view.observed.take == takeDone:
 		return settled(v1alpha1.ReasonTaken, "the snapshot is there").after(soon), nil
 	default:
 		return unchanged().after(soon), nil
 	}
+}
+
+// refused is where a Snapshot stands that the service would not take.
+func (r *SnapshotReconciler) refused(view *snapshotView) standing {
+	if wrenn.IsNameTaken(view.refusal) {
+		return nameTaken(view)
+	}
+	r.troubles.note(view.snapshot, refusalStanding(view.refusal), askedToWait(view.refusal))
+	s, _ := r.troubles.of(view.snapshot)
+	return s
 }
 
 // letGo removes the finalizer.

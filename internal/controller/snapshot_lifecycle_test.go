@@ -15,10 +15,11 @@ import (
 	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
 )
 
-func (w *world) snapshot(name, source string) *v1alpha1.Snapshot {
+// snapshot is one of the Sandbox named source.
+func (w *world) snapshot(name string) *v1alpha1.Snapshot {
 	return &v1alpha1.Snapshot{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
-		Spec:       v1alpha1.SnapshotSpec{SandboxRef: v1alpha1.SandboxReference{Name: source}},
+		Spec:       v1alpha1.SnapshotSpec{SandboxRef: v1alpha1.SandboxReference{Name: "source"}},
 	}
 }
 
@@ -90,7 +91,7 @@ func TestSnapshotIsTakenAndStartedFrom(t *testing.T) {
 	w.create(copied)
 	awaitReason(w, copied, v1alpha1.ReasonSnapshotNotFound)
 
-	golden := w.snapshot("golden", "source")
+	golden := w.snapshot("golden")
 	w.create(golden)
 	awaitSnapshot(w, golden, v1alpha1.ReasonTaken)
 	awaitReason(w, copied, v1alpha1.ReasonRunning)
@@ -128,7 +129,7 @@ func TestSnapshotFaults(t *testing.T) {
 				t.Parallel()
 				w := newOperatedWorld(t, wrenndev.Config{})
 				w.wrenn.Faults().Add(wrenndev.Fault{Kind: kind, Op: op, Times: 1})
-				source, golden := w.sandbox("source"), w.snapshot("golden", "source")
+				source, golden := w.sandbox("source"), w.snapshot("golden")
 				idle := int32(3600) // so that nothing but the Snapshot puts it back
 				source.Spec.IdleTimeoutSeconds = &idle
 				w.create(source)
@@ -155,7 +156,7 @@ func TestSnapshotFaults(t *testing.T) {
 func TestSnapshotSurvivesTheOperator(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
-	source, golden := w.sandbox("source"), w.snapshot("golden", "source")
+	source, golden := w.sandbox("source"), w.snapshot("golden")
 	idle := int32(3600)
 	source.Spec.IdleTimeoutSeconds = &idle
 	w.create(source)
@@ -181,7 +182,7 @@ func TestSnapshotSurvivesTheOperator(t *testing.T) {
 func TestSnapshotLeavesItsSourcePaused(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
-	source, golden := w.sandbox("source"), w.snapshot("golden", "source")
+	source, golden := w.sandbox("source"), w.snapshot("golden")
 	idle := int32(3600)
 	source.Spec.IdleTimeoutSeconds = &idle
 	golden.Spec.SourcePolicy = v1alpha1.SourcePolicyLeavePaused
@@ -197,7 +198,7 @@ func TestSnapshotLeavesItsSourcePaused(t *testing.T) {
 func TestSnapshotOfAPausedSandbox(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
-	source, golden := w.sandbox("source"), w.snapshot("golden", "source")
+	source, golden := w.sandbox("source"), w.snapshot("golden")
 	source.Spec.OperatingMode = v1alpha1.OperatingModePaused
 	w.create(source)
 	w.create(golden)
@@ -215,7 +216,7 @@ func TestSnapshotNameOfSomebodyElse(t *testing.T) {
 	w := newOperatedWorld(t, wrenndev.Config{})
 	source := w.sandbox("source")
 	w.create(source)
-	first, second := w.snapshot("first", "source"), w.snapshot("second", "source")
+	first, second := w.snapshot("first"), w.snapshot("second")
 	first.Spec.SnapshotName, second.Spec.SnapshotName = "shared", "shared"
 	w.create(first)
 	awaitSnapshot(w, first, v1alpha1.ReasonTaken)
@@ -234,7 +235,7 @@ func TestSnapshotNameOfSomebodyElse(t *testing.T) {
 func TestSnapshotIsKeptForWhoWaits(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
-	source, golden := w.sandbox("source"), w.snapshot("golden", "source")
+	source, golden := w.sandbox("source"), w.snapshot("golden")
 	w.create(source)
 	w.create(golden)
 	awaitSnapshot(w, golden, v1alpha1.ReasonTaken)

@@ -61,7 +61,7 @@ type snapshotView struct {
 	// key and team are the connection; where team is nil, unavailable says why.
 	key         connection.Key
 	team        *connection.Team
-	unavailable *connection.Unavailable
+	unavailable *connection.UnavailableError
 	// looked is when a list was asked for that lacks the remote; zero where none was.
 	looked time.Time
 	// refusal is why the service refused to take the snapshot.

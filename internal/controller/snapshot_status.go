@@ -20,8 +20,8 @@ func nameTaken(view *snapshotView) standing {
 		after(nameInterval)
 }
 
-// refused tells why the service would not take the snapshot. A source in the wrong state is waited for.
-func refused(err error) standing {
+// refusalStanding tells why the service would not take the snapshot. A source in the wrong state is waited for.
+func refusalStanding(err error) standing {
 	if wrenn.IsInvalidState(err) || wrenn.IsNotFound(err) || wrenn.IsConflict(err) {
 		return working(v1alpha1.ReasonSandboxNotReady, "Wrenn cannot take a snapshot of the sandbox in its present state; trying again")
 	}

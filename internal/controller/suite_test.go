@@ -46,7 +46,7 @@ func runSuite(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.Remove(logs.Name())
+	defer func() { _ = os.Remove(logs.Name()) }()
 	logf.SetLogger(zap.New(zap.WriteTo(logs)))
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -70,7 +70,7 @@ func runSuite(m *testing.M) int {
 	if code != 0 {
 		fmt.Fprintln(os.Stderr, "the managers' log:")
 		text, _ := os.ReadFile(logs.Name())
-		os.Stderr.Write(text[max(0, len(text)-20_000):])
+		fmt.Fprintf(os.Stderr, "%s\n", text[max(0, len(text)-20_000):])
 	}
 	return code
 }

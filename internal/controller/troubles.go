@@ -63,14 +63,6 @@ func (t *troubles) of(obj client.Object) (standing, bool) {
 	return known.standing.after(wait), true
 }
 
-// last returns what last went wrong, whether or not its time is up.
-func (t *troubles) last(uid types.UID) (standing, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	known, ok := t.byUID[uid]
-	return known.standing, ok
-}
-
 // forget is for an object that is well, or gone.
 func (t *troubles) forget(uid types.UID) {
 	t.mu.Lock()

@@ -122,7 +122,7 @@ func (f *frame) parsePID(args [][]byte) bool {
 	if err != nil || n[0] == 0 || n[0] > 1<<31-1 {
 		return false
 	}
-	f.pid, f.age = int32(n[0]), time.Duration(n[1])*time.Millisecond
+	f.pid, f.age = int32(n[0]), time.Duration(n[1])*time.Millisecond //nolint:gosec // just compared
 	return true
 }
 
@@ -141,7 +141,8 @@ func (f *frame) parseExit(args [][]byte) bool {
 		return false
 	}
 	f.exit = Exit{
-		Kind: kind, Code: int32(n[0]), Duration: time.Duration(n[1]) * time.Millisecond, Stopped: n[2] == 1,
+		Kind: kind, Code: int32(n[0]), //nolint:gosec // at most 255
+		Duration: time.Duration(n[1]) * time.Millisecond, Stopped: n[2] == 1,
 	}
 	f.sizes = [2]int64{n[3], n[4]}
 	return true

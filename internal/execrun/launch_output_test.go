@@ -12,8 +12,8 @@ import (
 )
 
 // noise is size random bytes, NUL and broken UTF-8 among them.
-func noise(seed uint64, size int) []byte {
-	source := rand.NewChaCha8([32]byte{byte(seed)})
+func noise(seed byte, size int) []byte {
+	source := rand.NewChaCha8([32]byte{seed})
 	b := make([]byte, size)
 	_, _ = source.Read(b)
 	return b

@@ -68,7 +68,7 @@ func newHome(t *testing.T, shell []string) *home {
 		}
 	}
 	script := "#!/bin/sh\nexec " + strings.Join(shell, " ") + " \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(h.bin, "sh"), []byte(script), 0o700); err != nil { //nolint:gosec // it is a program
+	if err := os.WriteFile(filepath.Join(h.bin, "sh"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.control("stop", h.dir, "0") })
@@ -93,7 +93,7 @@ func (h *home) lacks(tools ...string) {
 }
 
 func (h *home) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, h.shell[0], append(h.shell[1:], args...)...) //nolint:gosec // that is the test
+	cmd := exec.CommandContext(ctx, h.shell[0], append(h.shell[1:], args...)...)
 	cmd.Dir, cmd.Env = h.path, []string{"PATH=" + h.bin, "HOME=" + h.path}
 	return cmd
 }
@@ -152,7 +152,7 @@ func (l *look) take(f frame) error {
 		if f.offset != int64(l.out[stream].Len()) {
 			return fmt.Errorf("offset %d after %d bytes", f.offset, l.out[stream].Len())
 		}
-		l.out[stream].Write(f.data)
+		_, _ = l.out[stream].Write(f.data) // never fails
 	case frameExit:
 		l.exit, l.end = &f.exit, f
 	case frameGone:

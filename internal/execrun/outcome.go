@@ -10,8 +10,8 @@ import (
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
 
-// Problem is an error that brings its condition along. Attempt.Sandbox returns it where there is no access to a sandbox.
-type Problem struct {
+// ConditionError is an error that brings its condition along. Attempt.Sandbox returns it where there is no access to a sandbox.
+type ConditionError struct {
 	// Reason is a condition reason of the API.
 	Reason string
 	// Message says what to do. It has nothing in it that changes from one try to the next.
@@ -19,7 +19,7 @@ type Problem struct {
 }
 
 // Error returns the message.
-func (p *Problem) Error() string { return p.Message }
+func (p *ConditionError) Error() string { return p.Message }
 
 // errAsleep says that the sandbox is there and does not run.
 var errAsleep = errors.New("the sandbox does not run")
@@ -95,7 +95,7 @@ func (a *attempt) failStart(err error) {
 func (a *attempt) note(err error) time.Duration {
 	delay := a.backoff()
 	p := &a.progress
-	var problem *Problem
+	var problem *ConditionError
 	switch {
 	case errors.Is(err, errStale):
 	case errors.Is(err, errAsleep):

@@ -74,7 +74,7 @@ func TestRunOverAStreamThatIsCut(t *testing.T) {
 			}
 			p := w.run(w.attempt(Command{Script: "echo ran >>count; cat out; cat err >&2"}))
 			w.wantStored(p, out, errs)
-			if got := w.guestFile("count"); got != "ran\n" {
+			if got := w.runs(); got != "ran\n" {
 				t.Errorf("the command was run: %q", got)
 			}
 			if left := w.server.Faults().Left(); left != 0 {
@@ -98,7 +98,7 @@ func TestRunOverCallsThatFail(t *testing.T) {
 				p := w.run(w.attempt(Command{Script: "echo ran >>count; echo out"}))
 				w.wantStored(p, []byte("out\n"), nil)
 				w.clean()
-				if got := w.guestFile("count"); got != "ran\n" {
+				if got := w.runs(); got != "ran\n" {
 					t.Errorf("the command was run: %q", got)
 				}
 			})
@@ -123,7 +123,7 @@ func TestRunOverRestarts(t *testing.T) {
 		want.WriteString("line " + strconv.Itoa(i) + "\n")
 	}
 	w.wantStored(p, []byte(want.String()), []byte("end\n"))
-	if got := w.guestFile("count"); got != "ran\n" {
+	if got := w.runs(); got != "ran\n" {
 		t.Errorf("the command was run: %q", got)
 	}
 	if p.Stdout.Tail != want.String() {
@@ -233,15 +233,15 @@ func TestRunThatRemovesItsFiles(t *testing.T) {
 	if p.Exit.Kind != Unknown {
 		t.Errorf("exit %+v", p.Exit)
 	}
-	if got := w.guestFile("count"); got != "ran\n" {
+	if got := w.runs(); got != "ran\n" {
 		t.Errorf("the command was run: %q", got)
 	}
 }
 
 // after lets the command go on once it is known to have been started.
-func (a Attempt) after(w *world) Attempt {
-	w.runner.Ensure(a, Follow)
+func (s Attempt) after(w *world) Attempt {
+	w.runner.Ensure(s, Follow)
 	w.await("start", func(p Progress) bool { return p.PID != 0 })
 	w.upload("go", nil)
-	return a
+	return s
 }

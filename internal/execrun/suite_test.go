@@ -214,10 +214,10 @@ func (w *world) wantStored(p Progress, out, err []byte) {
 	}
 }
 
-// guestFile reads a file of the sandbox.
-func (w *world) guestFile(path string) string {
+// runs is what the file "count" of the sandbox holds, to which commands append a line each time they are run.
+func (w *world) runs() string {
 	w.t.Helper()
-	content, err := w.sandbox.Download(w.t.Context(), path, 0)
+	content, err := w.sandbox.Download(w.t.Context(), "count", 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}

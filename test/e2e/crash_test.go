@@ -3,7 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"math/rand"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -26,7 +26,7 @@ const attempts = 3
 // which a failure prints.
 func killAtRandom(ctx context.Context, random *rand.Rand, within time.Duration) {
 	GinkgoHelper()
-	moment := time.Duration(random.Int63n(int64(within)))
+	moment := time.Duration(random.Int64N(int64(within)))
 	AddReportEntry("killed after", moment.String())
 	select {
 	case <-time.After(moment):
@@ -43,7 +43,7 @@ var _ = Describe("A manager that is killed", func() {
 	// Without a lease, since the next manager would wait for that of a dead one to run out.
 	restart := func(ctx context.Context) { startManager(ctx, "--leader-elect=false") }
 	BeforeEach(func(ctx context.Context) {
-		random = rand.New(rand.NewSource(GinkgoRandomSeed())) //nolint:gosec // moments to be repeated are no secret
+		random = rand.New(rand.NewPCG(uint64(GinkgoRandomSeed()), 0)) //nolint:gosec // moments to be repeated are no secret
 		restart(ctx)
 		namespace = newNamespace(ctx)
 	})
