@@ -207,7 +207,7 @@ func (r *SnapshotReconciler) closeIntent(ctx context.Context, view *snapshotView
 	r.flights.clear(view.snapshot.UID)
 	switch {
 	case view.refusal != nil:
-		return r.refused(view), nil
+		return r.refused(view), nil //nolint:nilerr // the standing tells of the refusal
 	case view.observed.take == takeDone:
 		return settled(v1alpha1.ReasonTaken, "the snapshot is there").after(soon), nil
 	default:
