@@ -20,7 +20,7 @@ import (
 
 // keyVariable names the environment variable for the API key: unlike a flag, it is
 // not in the list of processes.
-const keyVariable = "WRENN_DEV_API_KEY" //nolint:gosec // the name of a variable
+const keyVariable = "WRENN_DEV_API_KEY"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -42,7 +42,7 @@ type command struct {
 
 func launch(t *testing.T, args ...string) *command {
 	t.Helper()
-	c := &command{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), stderr: &bytes.Buffer{}} //nolint:gosec // this very binary
+	c := &command{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), stderr: &bytes.Buffer{}}
 	c.Env = append(os.Environ(), asCommand+"=1")
 	c.Stderr = c.stderr
 	out, err := c.StdoutPipe()
@@ -171,7 +171,7 @@ func TestABusyPortIsAReadableError(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "cannot listen on "+addr) || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("%v", err)
 	}
-	second := exec.CommandContext(t.Context(), os.Args[0], "-addr", addr) //nolint:gosec // this very binary
+	second := exec.CommandContext(t.Context(), os.Args[0], "-addr", addr)
 	second.Env = append(os.Environ(), asCommand+"=1")
 	if err := second.Run(); err == nil || second.ProcessState.ExitCode() != 1 {
 		t.Errorf("exit: %v", second.ProcessState)

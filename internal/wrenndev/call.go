@@ -26,7 +26,7 @@ func (c *call) ctx() context.Context { return c.r.Context() }
 // id is the sandbox id of the path, checked.
 func (c *call) id() (string, error) {
 	id := c.params["id"]
-	if !validID(sandboxPrefix, id) {
+	if !validID(id) {
 		return "", invalidRequest("invalid sandbox ID")
 	}
 	return id, nil

@@ -49,7 +49,7 @@ func (t *treeCopy) copy(from, to string) error {
 	}
 	kind := uint32(st.Mode) & syscall.S_IFMT //nolint:unconvert // the field's type differs between systems
 	if kind != syscall.S_IFDIR && st.Nlink > 1 {
-		key := inode{uint64(st.Dev), st.Ino} //nolint:unconvert,gosec // the field's type differs between systems
+		key := inode{uint64(st.Dev), st.Ino} //nolint:unconvert // the field's type differs between systems
 		if first, ok := t.links[key]; ok {
 			return os.Link(first, to)
 		}

@@ -79,13 +79,13 @@ func (s *Server) exec(c *call) error {
 	select {
 	case <-run.done:
 	case <-deadline.C:
-		run.abandon(c.gen == genS)
+		run.abandon(s.life, c.gen == genS)
 		return agentError("agent rpc failed: deadline_exceeded: context deadline exceeded")
 	case <-session.Done():
 		select {
 		case <-run.done: // it was over just before
 		default:
-			run.abandon(false)
+			run.abandon(s.life, false)
 			return agentError("agent rpc failed: unavailable: unexpected EOF")
 		}
 	case <-c.ctx().Done():
@@ -139,19 +139,19 @@ func (s *Server) collect(cmd *guest.Command) *collected {
 }
 
 // abandon goes on reading the output, so that the command goes on, but keeps none.
-func (run *collected) abandon(kill bool) {
+func (run *collected) abandon(ctx context.Context, kill bool) {
 	run.stdout.discard()
 	run.stderr.discard()
 	if kill {
 		// One that has just ended needs no signal, and one that is gone gets none.
-		_ = run.cmd.Signal(context.Background(), syscall.SIGKILL)
+		_ = run.cmd.Signal(ctx, syscall.SIGKILL)
 	}
 }
 
 // abandonLater is for a client that went away: the command is killed only when its
 // timeout passes.
 func (s *Server) abandonLater(run *collected, at time.Time, kill bool) {
-	run.abandon(false)
+	run.abandon(s.life, false)
 	if !kill {
 		return
 	}
@@ -161,7 +161,7 @@ func (s *Server) abandonLater(run *collected, at time.Time, kill bool) {
 		select {
 		case <-run.done:
 		case <-t.C:
-			run.abandon(true)
+			run.abandon(s.life, true)
 		case <-s.life.Done():
 		}
 	})

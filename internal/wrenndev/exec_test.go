@@ -31,7 +31,8 @@ func TestExec(t *testing.T) {
 		{"waits for inherited output", execRequest{Cmd: "sh", Args: []string{"-c", "(sleep 0.3; echo late) & echo now"}}, execAnswer{Stdout: "now\nlate\n"}},
 		{"valid UTF-8", execRequest{Cmd: "printf", Args: []string{`\342\202\254`}}, execAnswer{Stdout: "€"}},
 		{
-			"base64 for both", execRequest{Cmd: "sh", Args: []string{"-c", `printf '\377'; echo ok >&2`}},
+			"base64 for both",
+			execRequest{Cmd: "sh", Args: []string{"-c", `printf '\377'; echo ok >&2`}},
 			execAnswer{Stdout: base64.StdEncoding.EncodeToString([]byte{0xff}), Stderr: base64.StdEncoding.EncodeToString([]byte("ok\n")), Encoding: "base64"},
 		},
 	} {

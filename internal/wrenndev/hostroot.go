@@ -102,9 +102,21 @@ func (h hostRoot) prepare(dir, from string) error {
 		name string
 		mode fs.FileMode
 	}{
-		{"", 0o755}, {"root", 0o700}, {"tmp", fs.ModeSticky | 0o777}, {"home", 0o755}, {"mnt", 0o755}, {"srv", 0o755},
-		{"run", 0o755}, {"proc", 0o555}, {"dev", 0o755}, {"sys", 0o555},
-		{"var", 0o755}, {"var/tmp", fs.ModeSticky | 0o777}, {"var/log", 0o755}, {"var/lib", 0o755}, {"var/cache", 0o755},
+		{"", 0o755},
+		{"root", 0o700},
+		{"tmp", fs.ModeSticky | 0o777},
+		{"home", 0o755},
+		{"mnt", 0o755},
+		{"srv", 0o755},
+		{"run", 0o755},
+		{"proc", 0o555},
+		{"dev", 0o755},
+		{"sys", 0o555},
+		{"var", 0o755},
+		{"var/tmp", fs.ModeSticky | 0o777},
+		{"var/log", 0o755},
+		{"var/lib", 0o755},
+		{"var/cache", 0o755},
 	} {
 		path := filepath.Join(root, d.name)
 		err := os.Mkdir(path, 0o700)

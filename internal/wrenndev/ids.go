@@ -19,9 +19,9 @@ func newID(prefix string) string {
 	return prefix + strings.Repeat("0", idDigits-len(digits)) + digits
 }
 
-// validID tells whether s has the form of an identifier with the prefix.
-func validID(prefix, s string) bool {
-	digits, ok := strings.CutPrefix(s, prefix)
+// validID tells whether s has the form of a sandbox id.
+func validID(s string) bool {
+	digits, ok := strings.CutPrefix(s, sandboxPrefix)
 	if !ok || len(digits) != idDigits {
 		return false
 	}

@@ -38,6 +38,7 @@ type machine struct {
 	endSession context.CancelFunc
 	lastActive time.Time
 	booted     time.Time
+	pausedAt   time.Time
 	samples    []guest.Sample // kept at a pause
 	diskBytes  int64
 }
@@ -56,7 +57,7 @@ func (m *machine) boot(ctx context.Context, a *agent) error {
 	m.mu.Lock()
 	m.guest, m.booted = g, time.Now()
 	m.mu.Unlock()
-	m.start(a.life)
+	m.start(a)
 	a.watch(m, g)
 	return nil
 }
@@ -71,11 +72,11 @@ func (m *machine) ended(g *guest.Guest) {
 }
 
 // start opens a new session.
-func (m *machine) start(life context.Context) {
+func (m *machine) start(a *agent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.state, m.lastActive = machineRunning, time.Now()
-	m.session, m.endSession = context.WithCancel(life)
+	m.session, m.endSession = context.WithCancel(a.life)
 }
 
 // use returns the guest of a running machine and its session; active counts the use
@@ -155,7 +156,7 @@ func (m *machine) pauseLocked(ctx context.Context) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.samples, m.diskBytes = stats.Samples, stats.DiskBytes
+	m.samples, m.diskBytes, m.pausedAt = stats.Samples, stats.DiskBytes, time.Now()
 	m.endSession()
 	return nil
 }
@@ -181,7 +182,7 @@ func (m *machine) resume(ctx context.Context, a *agent) error {
 	if err := g.Resume(ctx); err != nil {
 		return err
 	}
-	m.start(a.life)
+	m.start(a)
 	return nil
 }
 

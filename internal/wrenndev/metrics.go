@@ -63,14 +63,13 @@ func (s *Server) metrics(c *call) error {
 func (m *machine) metrics(c *call, paused bool, span metricRange) ([]metricPoint, error) {
 	m.mu.Lock()
 	kept := guest.Stats{Samples: m.samples, DiskBytes: m.diskBytes}
-	since, until := m.booted, time.Now()
+	since, pausedAt := m.booted, m.pausedAt
 	m.mu.Unlock()
+	if paused && since.IsZero() {
+		return []metricPoint{}, nil // from before a restart of the server
+	}
 	if paused {
-		if len(kept.Samples) == 0 {
-			return []metricPoint{}, nil
-		}
-		until = time.UnixMilli(kept.Samples[len(kept.Samples)-1].UnixMilli)
-		return points(kept, since, until, span), nil
+		return points(kept, since, pausedAt, span), nil
 	}
 	g, _, err := m.use(false)
 	if err != nil {
@@ -80,7 +79,7 @@ func (m *machine) metrics(c *call, paused bool, span metricRange) ([]metricPoint
 	if err != nil {
 		return nil, agentAnswer(err, m.id)
 	}
-	return points(*stats, since, until, span), nil
+	return points(*stats, since, time.Now(), span), nil
 }
 
 // points lays samples on the range's steps. A step without a sample is one in which

@@ -52,7 +52,7 @@ func TestPauseStopsEveryProcessAndResumeContinuesThem(t *testing.T) {
 				// Three at once, one of them in a session of its own.
 				c.sh(id, counter+"\n"+counter+"\nsetsid sh -c '"+counter+"'")
 			}
-			count := func(id string) int64 { return size(s.hostPath(id, "root/count")) }
+			count := func(id string) int64 { return s.counted(id) }
 			wait(t, "both count", func() bool { return count(paused) > 10 && count(clock) > 10 })
 
 			c.want(http.StatusOK, "", http.MethodPost, pathS+"/"+paused+"/pause", nil)

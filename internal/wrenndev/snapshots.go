@@ -47,7 +47,7 @@ func (s *Server) createSnapshot(c *call) error {
 	if err := readJSON(c.w, c.r, &req); err != nil {
 		return err
 	}
-	if !validID(sandboxPrefix, req.SandboxID) {
+	if !validID(req.SandboxID) {
 		return invalidRequest("invalid sandbox ID")
 	}
 	c.entry.sandbox(req.SandboxID)

@@ -52,7 +52,7 @@ func (s *Server) execStream(c *call) error {
 	}
 	sock, err := websocket.Accept(c.w, c.r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
-		return nil //nolint:nilerr // Accept has answered
+		return nil // Accept has answered
 	}
 	defer func() { _ = sock.CloseNow() }()
 	sock.SetReadLimit(-1)
@@ -185,7 +185,7 @@ func (st *stream) follow(session context.Context, cmd *guest.Command) error {
 	limit := time.NewTimer(st.server.cfg.StreamLimit)
 	defer limit.Stop()
 	if err := st.send(ctx, streamEvent{Type: "start", Pid: cmd.Pid}); err != nil {
-		return nil //nolint:nilerr // the stream is over, and nobody is there to be told
+		return nil // the stream is over, and nobody is there to be told
 	}
 	for {
 		select {
@@ -204,7 +204,7 @@ func (st *stream) follow(session context.Context, cmd *guest.Command) error {
 				*ev.Data = (*ev.Data)[:keep]
 			}
 			if err := st.send(ctx, ev); err != nil || over || ev.Type == "exit" {
-				return nil //nolint:nilerr // as above
+				return nil
 			}
 		}
 	}

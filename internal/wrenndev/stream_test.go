@@ -21,7 +21,7 @@ func (c *client) dial(id string, header http.Header) (*websocket.Conn, *http.Res
 		header = http.Header{"X-Api-Key": {c.key}}
 	}
 	sock, resp, err := websocket.Dial(c.t.Context(), c.s.URL()+c.base+"/"+id+"/exec/stream",
-		&websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header}) //nolint:bodyclose // the caller's, and only there on a refusal
+		&websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header})
 	if err != nil {
 		return nil, resp, err
 	}

@@ -166,12 +166,14 @@ func (g *Guest) deliver(reply Reply, fds []int) {
 	ch <- answer{reply, fds} // buffered; the only send
 }
 
-func (g *Guest) call(ctx context.Context, req *Request, fds ...int) (answer, error) {
+// begin sends a request. Its answer comes over the channel, which is closed when the
+// guest is gone first.
+func (g *Guest) begin(req *Request, fds []int) (chan answer, error) {
 	ch := make(chan answer, 1)
 	g.mu.Lock()
 	if g.gone {
 		g.mu.Unlock()
-		return answer{}, ErrGone
+		return nil, ErrGone
 	}
 	g.seq++
 	req.Seq = g.seq
@@ -179,9 +181,18 @@ func (g *Guest) call(ctx context.Context, req *Request, fds ...int) (answer, err
 	g.mu.Unlock()
 	if err := g.conn.Send(req, fds...); errors.Is(err, syscall.E2BIG) {
 		g.forget(req.Seq, ch)
-		return answer{}, err
+		return nil, err
 	} else if err != nil {
 		_ = g.conn.Close() // receive notices, and answers everyone with ErrGone
+	}
+	return ch, nil
+}
+
+// call sends a request and waits for its answer.
+func (g *Guest) call(ctx context.Context, req *Request, fds ...int) (answer, error) {
+	ch, err := g.begin(req, fds)
+	if err != nil {
+		return answer{}, err
 	}
 	select {
 	case a, ok := <-ch:
@@ -258,7 +269,7 @@ func (g *Guest) Open(ctx context.Context, path string, write bool) (*os.File, er
 		closeAll(a.fds)
 		return nil, errors.New("guest sent no file")
 	}
-	return os.NewFile(uintptr(a.fds[0]), path), nil //nolint:gosec // descriptors are not negative
+	return os.NewFile(uintptr(a.fds[0]), path), nil
 }
 
 // Pause stops every process of the sandbox; on return none of them runs.
@@ -308,9 +319,14 @@ func (g *Guest) Dead() bool {
 func (g *Guest) Kill() {
 	if !namespaced(g.cmd.SysProcAttr) {
 		// Nothing but the supervisor knows which processes are the sandbox's.
-		ctx, cancel := context.WithTimeout(context.Background(), settle+time.Second)
-		_, _ = g.call(ctx, &Request{Op: opKill})
-		cancel()
+		if ch, err := g.begin(&Request{Op: opKill}, nil); err == nil {
+			t := time.NewTimer(settle + time.Second)
+			defer t.Stop()
+			select {
+			case <-ch:
+			case <-t.C: // sweep does what is left
+			}
+		}
 	}
 	_ = g.cmd.Process.Kill()
 	<-g.done
@@ -327,5 +343,5 @@ func pipe() (*os.File, int, error) {
 		closeAll(fds[:])
 		return nil, -1, fmt.Errorf("pipe: %w", err)
 	}
-	return os.NewFile(uintptr(fds[0]), "output"), fds[1], nil //nolint:gosec // descriptors are not negative
+	return os.NewFile(uintptr(fds[0]), "output"), fds[1], nil
 }

@@ -31,10 +31,10 @@ func (s *supervisor) exec(spec *ExecSpec, out []int) (int, error) {
 	if dir == "" {
 		dir = s.spec.Home
 	}
-	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{ //nolint:gosec // running what the client says is the purpose
 		Dir:   dir,
 		Env:   slices.Concat(s.spec.Env, spec.Env),
-		Files: []uintptr{s.null.Fd(), uintptr(out[0]), uintptr(out[1])}, //nolint:gosec // descriptors are not negative
+		Files: []uintptr{s.null.Fd(), uintptr(out[0]), uintptr(out[1])},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {

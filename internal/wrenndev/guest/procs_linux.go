@@ -32,7 +32,7 @@ func allProcesses() ([]proc, error) {
 		if err != nil {
 			continue
 		}
-		stat, err := os.ReadFile("/proc/" + name + "/stat")
+		stat, err := os.ReadFile("/proc/" + name + "/stat") //nolint:gosec // name is a number
 		if err != nil {
 			continue // it ended meanwhile
 		}

@@ -128,7 +128,7 @@ func mountDev(dev string) error {
 			return fmt.Errorf("device: %w", err)
 		}
 	}
-	if err := os.Chmod(filepath.Join(dev, "shm"), os.ModeSticky|0o777); err != nil { //nolint:gosec // as on every system
+	if err := os.Chmod(filepath.Join(dev, "shm"), os.ModeSticky|0o777); err != nil {
 		return fmt.Errorf("device: %w", err)
 	}
 	// A terminal is a convenience: a kernel without devpts still runs commands.
