@@ -164,7 +164,7 @@ func TestServesUntilASignalAndLeavesNothing(t *testing.T) {
 }
 
 func TestABusyPortIsAReadableError(t *testing.T) {
-	c := launch(t, "-addr", "127.0.0.1:0")
+	c := launch(t, "-addr", "127.0.0.1:0", "-data-dir", t.TempDir())
 	addr := strings.TrimPrefix(c.url, "http://")
 	var out, errs bytes.Buffer
 	err := run(t.Context(), []string{"-addr", addr}, func(string) string { return "" }, &out, &errs)

@@ -21,7 +21,9 @@
 // private and empty at first. Root in a sandbox is not root on the host. The network
 // is the host's. Where the kernel or the container around refuses this, a sandbox
 // is a private directory and a process tree, which is no security border; the
-// server says so in its log and in [Server.Isolation].
+// server says so in its log and in [Server.Isolation]. A server that is not run by
+// root has only its own user to map into a sandbox: what belongs to the host's root
+// below /usr and /etc can be read there, but not changed.
 //
 // # What differs from the service
 //

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -183,6 +184,9 @@ func TestARootOfItsOwn(t *testing.T) {
 		{"root has no power over the host", `mknod /tmp/disk b 8 0 2>/dev/null && head -c 1 /tmp/disk 2>/dev/null; date -s @0 > /dev/null 2>&1 && echo set; true`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if os.Geteuid() != 0 && strings.HasPrefix(tt.script, "echo x > /usr") {
+				t.Skip("the host root's directories are not to be written without root")
+			}
 			if got := s.client(t, pathS).sh(a, tt.script); got.Stdout != tt.want {
 				t.Errorf("got %q %q, want %q", got.Stdout, got.Stderr, tt.want)
 			}
