@@ -102,7 +102,7 @@ func (h *SandboxHandle) ExecStream(ctx context.Context, req ExecStreamRequest) (
 
 // begin sends the start message and takes the first event, which tells whether the command runs.
 func (s *ExecStream) begin(ctx context.Context, req ExecStreamRequest) error {
-	message := jsonBody(api.ExecStreamStart{Type: api.Start, Cmd: req.Cmd, Args: req.Args})
+	message := jsonBody(api.ExecStreamStart{Type: api.ExecStreamStartTypeStart, Cmd: req.Cmd, Args: req.Args})
 	if err := s.conn.Write(ctx, websocket.MessageText, message); err != nil {
 		return s.lost(ctx, err)
 	}

@@ -7,6 +7,23 @@ import (
 	"time"
 )
 
+// Defines values for ChannelProvider.
+const (
+	Discord    ChannelProvider = "discord"
+	Googlechat ChannelProvider = "googlechat"
+	Matrix     ChannelProvider = "matrix"
+	Slack      ChannelProvider = "slack"
+	Teams      ChannelProvider = "teams"
+	Telegram   ChannelProvider = "telegram"
+	Webhook    ChannelProvider = "webhook"
+)
+
+// Defines values for CreateHostRequestType.
+const (
+	Byoc    CreateHostRequestType = "byoc"
+	Regular CreateHostRequestType = "regular"
+)
+
 // Defines values for ExecResultEncoding.
 const (
 	Base64 ExecResultEncoding = "base64"
@@ -15,7 +32,7 @@ const (
 
 // Defines values for ExecStreamStartType.
 const (
-	Start ExecStreamStartType = "start"
+	ExecStreamStartTypeStart ExecStreamStartType = "start"
 )
 
 // Defines values for ExecStreamStopType.
@@ -23,16 +40,300 @@ const (
 	Stop ExecStreamStopType = "stop"
 )
 
+// Defines values for PtyConnectType.
+const (
+	Connect PtyConnectType = "connect"
+)
+
+// Defines values for PtyInputType.
+const (
+	Input PtyInputType = "input"
+)
+
+// Defines values for PtyKillType.
+const (
+	Kill PtyKillType = "kill"
+)
+
+// Defines values for PtyResizeType.
+const (
+	Resize PtyResizeType = "resize"
+)
+
+// Defines values for PtyStartType.
+const (
+	PtyStartTypeStart PtyStartType = "start"
+)
+
+// Defines values for StreamAuthType.
+const (
+	Auth StreamAuthType = "auth"
+)
+
+// Defines values for UpdateTeamMemberRequestRole.
+const (
+	Admin  UpdateTeamMemberRequestRole = "admin"
+	Member UpdateTeamMemberRequestRole = "member"
+)
+
+// Defines values for KillSignal.
+const (
+	SIGKILL KillSignal = "SIGKILL"
+	SIGTERM KillSignal = "SIGTERM"
+)
+
 // Defines values for MetricsRange.
 const (
-	N10M MetricsRange = "10m"
-	N12H MetricsRange = "12h"
-	N1H  MetricsRange = "1h"
-	N24H MetricsRange = "24h"
-	N2H  MetricsRange = "2h"
-	N5M  MetricsRange = "5m"
-	N6H  MetricsRange = "6h"
+	MetricsRangeN10M MetricsRange = "10m"
+	MetricsRangeN12H MetricsRange = "12h"
+	MetricsRangeN1H  MetricsRange = "1h"
+	MetricsRangeN24H MetricsRange = "24h"
+	MetricsRangeN2H  MetricsRange = "2h"
+	MetricsRangeN5M  MetricsRange = "5m"
+	MetricsRangeN6H  MetricsRange = "6h"
 )
+
+// Defines values for StatsRange.
+const (
+	StatsRangeN1H  StatsRange = "1h"
+	StatsRangeN24H StatsRange = "24h"
+	StatsRangeN30D StatsRange = "30d"
+	StatsRangeN5M  StatsRange = "5m"
+	StatsRangeN6H  StatsRange = "6h"
+)
+
+// APIKey defines model for APIKey.
+type APIKey struct {
+	CreatedAt    time.Time `json:"created_at"`
+	CreatedBy    string    `json:"created_by"`
+	CreatorEmail *string   `json:"creator_email,omitempty"`
+	ID           string    `json:"id"`
+
+	// Key In the answer to its creation only.
+	Key *string `json:"key,omitempty"`
+
+	// KeyPrefix The beginning of the key.
+	KeyPrefix string     `json:"key_prefix"`
+	LastUsed  *time.Time `json:"last_used,omitempty"`
+	Name      string     `json:"name"`
+	TeamID    string     `json:"team_id"`
+}
+
+// ActivateRequest defines model for ActivateRequest.
+type ActivateRequest struct {
+	Token string `json:"token"`
+}
+
+// AddTeamMemberRequest defines model for AddTeamMemberRequest.
+type AddTeamMemberRequest struct {
+	Email string `json:"email"`
+}
+
+// AdminTemplate defines model for AdminTemplate.
+type AdminTemplate struct {
+	CreatedAt time.Time         `json:"created_at"`
+	MemoryMb  int32             `json:"memory_mb"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	Name      string            `json:"name"`
+	Platform  *bool             `json:"platform,omitempty"`
+	SizeBytes int64             `json:"size_bytes"`
+	TeamID    string            `json:"team_id"`
+	Type      string            `json:"type"`
+	Vcpus     int32             `json:"vcpus"`
+}
+
+// AuditLogEntry defines model for AuditLogEntry.
+type AuditLogEntry struct {
+	Action    string  `json:"action"`
+	ActorID   *string `json:"actor_id,omitempty"`
+	ActorName *string `json:"actor_name,omitempty"`
+
+	// ActorType `user`, `api_key` or `system`.
+	ActorType    string                 `json:"actor_type"`
+	CreatedAt    time.Time              `json:"created_at"`
+	ID           string                 `json:"id"`
+	Metadata     map[string]interface{} `json:"metadata,omitempty"`
+	ResourceID   *string                `json:"resource_id,omitempty"`
+	ResourceType string                 `json:"resource_type"`
+
+	// Scope `team` or `admin`.
+	Scope  string `json:"scope"`
+	Status string `json:"status"`
+}
+
+// AuditLogPage defines model for AuditLogPage.
+type AuditLogPage struct {
+	Items        []AuditLogEntry `json:"items"`
+	NextBefore   *time.Time      `json:"next_before,omitempty"`
+	NextBeforeID *string         `json:"next_before_id,omitempty"`
+}
+
+// BackgroundProcess defines model for BackgroundProcess.
+type BackgroundProcess struct {
+	Cmd       string `json:"cmd"`
+	Pid       int32  `json:"pid"`
+	SandboxID string `json:"sandbox_id"`
+	Tag       string `json:"tag"`
+}
+
+// Build defines model for Build.
+type Build struct {
+	BaseTemplate string     `json:"base_template"`
+	CompletedAt  *time.Time `json:"completed_at,omitempty"`
+	CreatedAt    time.Time  `json:"created_at"`
+	CurrentStep  int32      `json:"current_step"`
+
+	// DefaultEnv Generation Capsules only.
+	DefaultEnv map[string]string `json:"default_env,omitempty"`
+
+	// DefaultUser Generation Capsules only.
+	DefaultUser *string         `json:"default_user,omitempty"`
+	Error       *string         `json:"error,omitempty"`
+	Healthcheck *string         `json:"healthcheck,omitempty"`
+	HostID      *string         `json:"host_id,omitempty"`
+	ID          string          `json:"id"`
+	Logs        []BuildLogEntry `json:"logs"`
+	MemoryMb    int32           `json:"memory_mb"`
+	Name        string          `json:"name"`
+	Recipe      []string        `json:"recipe"`
+	SandboxID   *string         `json:"sandbox_id,omitempty"`
+	StartedAt   *time.Time      `json:"started_at,omitempty"`
+
+	// Status `pending`, `running`, `success`, `failed` or `cancelled`.
+	Status string `json:"status"`
+
+	// TotalSteps With the service's own steps.
+	TotalSteps int32 `json:"total_steps"`
+	Vcpus      int32 `json:"vcpus"`
+}
+
+// BuildLogEntry defines model for BuildLogEntry.
+type BuildLogEntry struct {
+	Cmd       string `json:"cmd"`
+	ElapsedMs int64  `json:"elapsed_ms"`
+	Exit      int32  `json:"exit"`
+	Ok        bool   `json:"ok"`
+
+	// Phase `pre-build`, `recipe` or `post-build`.
+	Phase  string `json:"phase"`
+	Stderr string `json:"stderr"`
+	Stdout string `json:"stdout"`
+	Step   int32  `json:"step"`
+}
+
+// CapsuleExecRequest defines model for CapsuleExecRequest.
+type CapsuleExecRequest struct {
+	Args []string `json:"args,omitempty"`
+
+	// Background Answer when the command has started.
+	Background *bool `json:"background,omitempty"`
+
+	// Cmd An executable on the guest's PATH.
+	Cmd string `json:"cmd"`
+
+	// Cwd In the background only, ignored otherwise. A directory that is not there is 502 `agent_error`.
+	Cwd *string `json:"cwd,omitempty"`
+
+	// Envs In the background only, ignored otherwise.
+	Envs map[string]string `json:"envs,omitempty"`
+
+	// Tag A name for the process; without one the service makes up `proc-` and 8 hexadecimal digits. Not unique. In the background only.
+	Tag *string `json:"tag,omitempty"`
+
+	// TimeoutSec Seconds; zero and less mean 30. Ignored in the background.
+	TimeoutSec *int32 `json:"timeout_sec,omitempty"`
+}
+
+// ChangePasswordRequest defines model for ChangePasswordRequest.
+type ChangePasswordRequest struct {
+	ConfirmPassword *string `json:"confirm_password,omitempty"`
+	CurrentPassword *string `json:"current_password,omitempty"`
+	NewPassword     string  `json:"new_password"`
+}
+
+// Channel defines model for Channel.
+type Channel struct {
+	CreatedAt time.Time `json:"created_at"`
+	Events    []string  `json:"events"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Provider  string    `json:"provider"`
+
+	// Secret Of a webhook, in the answer to its creation only.
+	Secret    *string   `json:"secret,omitempty"`
+	TeamID    string    `json:"team_id"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// ChannelConfigRequest defines model for ChannelConfigRequest.
+type ChannelConfigRequest struct {
+	Config map[string]string `json:"config"`
+}
+
+// ChannelProvider defines model for ChannelProvider.
+type ChannelProvider string
+
+// ChannelTest defines model for ChannelTest.
+type ChannelTest struct {
+	Status string `json:"status"`
+}
+
+// ConfirmPasswordResetRequest defines model for ConfirmPasswordResetRequest.
+type ConfirmPasswordResetRequest struct {
+	NewPassword string `json:"new_password"`
+	Token       string `json:"token"`
+}
+
+// CreateAPIKeyRequest defines model for CreateAPIKeyRequest.
+type CreateAPIKeyRequest struct {
+	// Name `Unnamed API Key` without one.
+	Name *string `json:"name,omitempty"`
+}
+
+// CreateBuildRequest defines model for CreateBuildRequest.
+type CreateBuildRequest struct {
+	BaseTemplate *string `json:"base_template,omitempty"`
+
+	// Healthcheck A command; with one the result has a memory image.
+	Healthcheck *string `json:"healthcheck,omitempty"`
+
+	// MemoryMb MiB.
+	MemoryMb *int32 `json:"memory_mb,omitempty"`
+	Name     string `json:"name"`
+
+	// Recipe RUN, START, ENV, WORKDIR, USER and COPY instructions.
+	Recipe []string `json:"recipe"`
+
+	// SkipPrePost Leave out the service's own steps before and after.
+	SkipPrePost *bool  `json:"skip_pre_post,omitempty"`
+	Vcpus       *int32 `json:"vcpus,omitempty"`
+}
+
+// CreateChannelRequest defines model for CreateChannelRequest.
+type CreateChannelRequest struct {
+	// Config What the provider needs, as `url` for a webhook.
+	Config map[string]string `json:"config"`
+
+	// Events `capsule.created`, `capsule.running`, `capsule.paused`, `capsule.destroyed`, `template.snapshot.created`, `template.snapshot.deleted`, `host.up` and `host.down`, in both generations.
+	Events   []string        `json:"events"`
+	Name     string          `json:"name"`
+	Provider ChannelProvider `json:"provider"`
+}
+
+// CreateHostRequest defines model for CreateHostRequest.
+type CreateHostRequest struct {
+	AvailabilityZone *string `json:"availability_zone,omitempty"`
+	Provider         *string `json:"provider,omitempty"`
+
+	// TeamID The team of a `byoc` host.
+	TeamID *string `json:"team_id,omitempty"`
+
+	// Type `regular` for every team, `byoc` for one.
+	Type CreateHostRequestType `json:"type"`
+}
+
+// CreateHostRequestType `regular` for every team, `byoc` for one.
+type CreateHostRequestType string
 
 // CreateSandboxRequest defines model for CreateSandboxRequest.
 type CreateSandboxRequest struct {
@@ -54,6 +355,12 @@ type CreateSnapshotRequest struct {
 	// Name Without one, the service makes up `template-` and 8 hexadecimal digits.
 	Name      *string `json:"name,omitempty"`
 	SandboxID string  `json:"sandbox_id"`
+}
+
+// DeleteMeRequest defines model for DeleteMeRequest.
+type DeleteMeRequest struct {
+	// Confirmation The user's address.
+	Confirmation string `json:"confirmation"`
 }
 
 // Error defines model for Error.
@@ -131,6 +438,55 @@ type ExecStreamStop struct {
 // ExecStreamStopType defines model for ExecStreamStop.Type.
 type ExecStreamStopType string
 
+// FileEntry defines model for FileEntry.
+type FileEntry struct {
+	Group string `json:"group"`
+
+	// Mode The permission bits as a number.
+	Mode int64 `json:"mode"`
+
+	// ModifiedAt Seconds since 1970.
+	ModifiedAt int64  `json:"modified_at"`
+	Name       string `json:"name"`
+	Owner      string `json:"owner"`
+	Path       string `json:"path"`
+
+	// Permissions As `ls -l` shows them.
+	Permissions string `json:"permissions"`
+
+	// Size Bytes.
+	Size          int64   `json:"size"`
+	SymlinkTarget *string `json:"symlink_target,omitempty"`
+
+	// Type `file`, `directory` or `symlink`.
+	Type string `json:"type"`
+}
+
+// FileEntryResult defines model for FileEntryResult.
+type FileEntryResult struct {
+	Entry FileEntry `json:"entry"`
+}
+
+// FileList defines model for FileList.
+type FileList struct {
+	Entries []FileEntry `json:"entries"`
+}
+
+// FileListRequest defines model for FileListRequest.
+type FileListRequest struct {
+	// Depth Zero means 1: the directory itself.
+	Depth *int32 `json:"depth,omitempty"`
+
+	// Path Absolute, or relative to the home of the default user.
+	Path string `json:"path"`
+}
+
+// FilePathRequest defines model for FilePathRequest.
+type FilePathRequest struct {
+	// Path Absolute, or relative to the home of the default user.
+	Path string `json:"path"`
+}
+
 // FileReadRequest defines model for FileReadRequest.
 type FileReadRequest struct {
 	// Path Absolute, or relative to the home of the default user.
@@ -141,6 +497,53 @@ type FileReadRequest struct {
 type Health struct {
 	Status  string  `json:"status"`
 	Version *string `json:"version,omitempty"`
+}
+
+// Host What is not known of a host is absent.
+type Host struct {
+	Address          *string   `json:"address,omitempty"`
+	Arch             *string   `json:"arch,omitempty"`
+	AvailabilityZone *string   `json:"availability_zone,omitempty"`
+	CPUCores         *int32    `json:"cpu_cores,omitempty"`
+	CreatedAt        time.Time `json:"created_at"`
+	CreatedBy        string    `json:"created_by"`
+
+	// DiskGb GiB.
+	DiskGb          *int32     `json:"disk_gb,omitempty"`
+	ID              string     `json:"id"`
+	LastHeartbeatAt *time.Time `json:"last_heartbeat_at,omitempty"`
+
+	// MemoryMb MiB.
+	MemoryMb *int32  `json:"memory_mb,omitempty"`
+	Provider *string `json:"provider,omitempty"`
+
+	// Status `pending`, `online`, `unreachable`, or one that came later.
+	Status    string    `json:"status"`
+	TeamID    *string   `json:"team_id,omitempty"`
+	TeamName  *string   `json:"team_name,omitempty"`
+	Type      string    `json:"type"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// HostDeletePreview defines model for HostDeletePreview.
+type HostDeletePreview struct {
+	// Host What is not known of a host is absent.
+	Host       Host     `json:"host"`
+	SandboxIds []string `json:"sandbox_ids"`
+}
+
+// HostRegistration defines model for HostRegistration.
+type HostRegistration struct {
+	// Host What is not known of a host is absent.
+	Host Host `json:"host"`
+
+	// RegistrationToken 64 hexadecimal digits.
+	RegistrationToken string `json:"registration_token"`
+}
+
+// HostTagRequest defines model for HostTagRequest.
+type HostTagRequest struct {
+	Tag string `json:"tag"`
 }
 
 // Login defines model for Login.
@@ -158,6 +561,14 @@ type LoginRequest struct {
 	Password string `json:"password"`
 }
 
+// Me defines model for Me.
+type Me struct {
+	Email       string   `json:"email"`
+	HasPassword bool     `json:"has_password"`
+	Name        string   `json:"name"`
+	Providers   []string `json:"providers"`
+}
+
 // MetricPoint defines model for MetricPoint.
 type MetricPoint struct {
 	CPUPct        float64 `json:"cpu_pct"`
@@ -172,6 +583,107 @@ type Metrics struct {
 	Range     string        `json:"range"`
 	SandboxID string        `json:"sandbox_id"`
 }
+
+// PasswordResetRequest defines model for PasswordResetRequest.
+type PasswordResetRequest struct {
+	Email string `json:"email"`
+}
+
+// Process defines model for Process.
+type Process struct {
+	Args []string `json:"args,omitempty"`
+	Cmd  string   `json:"cmd"`
+	Pid  int32    `json:"pid"`
+
+	// Tag Absent when the process has none.
+	Tag *string `json:"tag,omitempty"`
+}
+
+// ProcessList defines model for ProcessList.
+type ProcessList struct {
+	Processes []Process `json:"processes"`
+}
+
+// ProviderConnection defines model for ProviderConnection.
+type ProviderConnection struct {
+	AuthURL string `json:"auth_url"`
+}
+
+// PtyConnect defines model for PtyConnect.
+type PtyConnect struct {
+	// Tag What `started` told.
+	Tag  string         `json:"tag"`
+	Type PtyConnectType `json:"type"`
+}
+
+// PtyConnectType defines model for PtyConnect.Type.
+type PtyConnectType string
+
+// PtyEvent `started` has `tag` and `pid`; `output` and `error` have `data`; `exit` has `exit_code`.
+type PtyEvent struct {
+	// Data Base64 in `output`, a text for people in `error`.
+	Data     *string `json:"data,omitempty"`
+	ExitCode *int32  `json:"exit_code,omitempty"`
+
+	// Fatal Nothing follows the `error`.
+	Fatal *bool   `json:"fatal,omitempty"`
+	Pid   *int32  `json:"pid,omitempty"`
+	Tag   *string `json:"tag,omitempty"`
+
+	// Type `started`, `output`, `exit`, `error` or `ping`.
+	Type string `json:"type"`
+}
+
+// PtyInput defines model for PtyInput.
+type PtyInput struct {
+	// Data Base64.
+	Data string       `json:"data"`
+	Type PtyInputType `json:"type"`
+}
+
+// PtyInputType defines model for PtyInput.Type.
+type PtyInputType string
+
+// PtyKill Ends the terminal's process with SIGKILL.
+type PtyKill struct {
+	Type PtyKillType `json:"type"`
+}
+
+// PtyKillType defines model for PtyKill.Type.
+type PtyKillType string
+
+// PtyResize defines model for PtyResize.
+type PtyResize struct {
+	Cols int32         `json:"cols"`
+	Rows int32         `json:"rows"`
+	Type PtyResizeType `json:"type"`
+}
+
+// PtyResizeType defines model for PtyResize.Type.
+type PtyResizeType string
+
+// PtyStart defines model for PtyStart.
+type PtyStart struct {
+	Args []string `json:"args,omitempty"`
+
+	// Cmd `/bin/bash` without one.
+	Cmd *string `json:"cmd,omitempty"`
+
+	// Cols 80 without one.
+	Cols *int32            `json:"cols,omitempty"`
+	Cwd  *string           `json:"cwd,omitempty"`
+	Envs map[string]string `json:"envs,omitempty"`
+
+	// Rows 24 without one.
+	Rows *int32       `json:"rows,omitempty"`
+	Type PtyStartType `json:"type"`
+
+	// User Ignored.
+	User *string `json:"user,omitempty"`
+}
+
+// PtyStartType defines model for PtyStart.Type.
+type PtyStartType string
 
 // Sandbox defines model for Sandbox.
 type Sandbox struct {
@@ -210,6 +722,42 @@ type Sandbox struct {
 // SandboxID defines model for SandboxID.
 type SandboxID = string
 
+// SandboxStats defines model for SandboxStats.
+type SandboxStats struct {
+	Current StatsCurrent `json:"current"`
+	Peaks   StatsPeaks   `json:"peaks"`
+	Range   string       `json:"range"`
+
+	// Series One entry of each list for each sample.
+	Series StatsSeries `json:"series"`
+}
+
+// SetTeamBYOCRequest defines model for SetTeamBYOCRequest.
+type SetTeamBYOCRequest struct {
+	Enabled bool `json:"enabled"`
+}
+
+// Signup defines model for Signup.
+type Signup struct {
+	Email *string `json:"email,omitempty"`
+
+	// Message Generation Capsules.
+	Message *string `json:"message,omitempty"`
+	Name    *string `json:"name,omitempty"`
+	TeamID  *string `json:"team_id,omitempty"`
+
+	// Token Generation Sandboxes, as all that follow.
+	Token  *string `json:"token,omitempty"`
+	UserID *string `json:"user_id,omitempty"`
+}
+
+// SignupRequest defines model for SignupRequest.
+type SignupRequest struct {
+	Email    string `json:"email"`
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
 // Snapshot defines model for Snapshot.
 type Snapshot struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -230,8 +778,172 @@ type Snapshot struct {
 	Vcpus *int32 `json:"vcpus,omitempty"`
 }
 
+// StatsCurrent defines model for StatsCurrent.
+type StatsCurrent struct {
+	// MemoryMbReserved MiB.
+	MemoryMbReserved int32 `json:"memory_mb_reserved"`
+	RunningCount     int32 `json:"running_count"`
+	VcpusReserved    int32 `json:"vcpus_reserved"`
+}
+
+// StatsPeaks defines model for StatsPeaks.
+type StatsPeaks struct {
+	// MemoryMb MiB.
+	MemoryMb     int32 `json:"memory_mb"`
+	RunningCount int32 `json:"running_count"`
+	Vcpus        int32 `json:"vcpus"`
+}
+
+// StatsSeries One entry of each list for each sample.
+type StatsSeries struct {
+	Labels   []time.Time `json:"labels"`
+	MemoryMb []int32     `json:"memory_mb"`
+	Running  []int32     `json:"running"`
+	Vcpus    []int32     `json:"vcpus"`
+}
+
+// StreamAuth The client's first message on a WebSocket of the generation Capsules, when its request had no valid credential.
+type StreamAuth struct {
+	// Token A JWT; an API key is not taken here.
+	Token string         `json:"token"`
+	Type  StreamAuthType `json:"type"`
+}
+
+// StreamAuthType defines model for StreamAuth.Type.
+type StreamAuthType string
+
+// SwitchTeamRequest defines model for SwitchTeamRequest.
+type SwitchTeamRequest struct {
+	TeamID string `json:"team_id"`
+}
+
+// Team defines model for Team.
+type Team struct {
+	CreatedAt *time.Time `json:"created_at,omitempty"`
+	ID        string     `json:"id"`
+	IsByoc    *bool      `json:"is_byoc,omitempty"`
+	Name      string     `json:"name"`
+
+	// Role Of the user, in lists and at creation. `owner`, `admin` or `member`.
+	Role *string `json:"role,omitempty"`
+	Slug *string `json:"slug,omitempty"`
+}
+
+// TeamDetail defines model for TeamDetail.
+type TeamDetail struct {
+	Members []TeamMember `json:"members"`
+	Team    Team         `json:"team"`
+}
+
+// TeamMember defines model for TeamMember.
+type TeamMember struct {
+	Email string `json:"email"`
+
+	// JoinedAt 0001-01-01T00:00:00Z in the answer to adding a member.
+	JoinedAt *time.Time `json:"joined_at,omitempty"`
+	Name     *string    `json:"name,omitempty"`
+
+	// Role `owner`, `admin` or `member`.
+	Role   string `json:"role"`
+	UserID string `json:"user_id"`
+}
+
+// TeamNameRequest defines model for TeamNameRequest.
+type TeamNameRequest struct {
+	Name string `json:"name"`
+}
+
 // TemplateName defines model for TemplateName.
 type TemplateName = string
+
+// TestChannelRequest defines model for TestChannelRequest.
+type TestChannelRequest struct {
+	Config   map[string]string `json:"config"`
+	Provider ChannelProvider   `json:"provider"`
+}
+
+// UpdateChannelRequest defines model for UpdateChannelRequest.
+type UpdateChannelRequest struct {
+	Events []string `json:"events"`
+	Name   string   `json:"name"`
+}
+
+// UpdateMeRequest defines model for UpdateMeRequest.
+type UpdateMeRequest struct {
+	Name string `json:"name"`
+}
+
+// UpdateTeamMemberRequest defines model for UpdateTeamMemberRequest.
+type UpdateTeamMemberRequest struct {
+	Role UpdateTeamMemberRequestRole `json:"role"`
+}
+
+// UpdateTeamMemberRequestRole defines model for UpdateTeamMemberRequest.Role.
+type UpdateTeamMemberRequestRole string
+
+// Usage defines model for Usage.
+type Usage struct {
+	// From YYYY-MM-DD.
+	From   string       `json:"from"`
+	Points []UsagePoint `json:"points"`
+
+	// To YYYY-MM-DD.
+	To string `json:"to"`
+}
+
+// UsagePoint defines model for UsagePoint.
+type UsagePoint struct {
+	CPUMinutes float64 `json:"cpu_minutes"`
+
+	// Date YYYY-MM-DD.
+	Date         string  `json:"date"`
+	RAMMbMinutes float64 `json:"ram_mb_minutes"`
+}
+
+// UserSummary defines model for UserSummary.
+type UserSummary struct {
+	Email  string `json:"email"`
+	UserID string `json:"user_id"`
+}
+
+// APIKeyID defines model for APIKeyID.
+type APIKeyID = string
+
+// AuditAction defines model for AuditAction.
+type AuditAction = []string
+
+// AuditBefore defines model for AuditBefore.
+type AuditBefore = time.Time
+
+// AuditBeforeID defines model for AuditBeforeID.
+type AuditBeforeID = string
+
+// AuditLimit defines model for AuditLimit.
+type AuditLimit = int32
+
+// AuditResourceType defines model for AuditResourceType.
+type AuditResourceType = []string
+
+// BuildID defines model for BuildID.
+type BuildID = string
+
+// ChannelID defines model for ChannelID.
+type ChannelID = string
+
+// EmailPrefix defines model for EmailPrefix.
+type EmailPrefix = string
+
+// Force defines model for Force.
+type Force = bool
+
+// HostID defines model for HostID.
+type HostID = string
+
+// HostTag defines model for HostTag.
+type HostTag = string
+
+// KillSignal defines model for KillSignal.
+type KillSignal string
 
 // MetricsRange defines model for MetricsRange.
 type MetricsRange string
@@ -239,11 +951,32 @@ type MetricsRange string
 // Overwrite defines model for Overwrite.
 type Overwrite = bool
 
+// ProcessSelector defines model for ProcessSelector.
+type ProcessSelector = string
+
+// Provider defines model for Provider.
+type Provider = string
+
 // SnapshotName defines model for SnapshotName.
 type SnapshotName = TemplateName
 
 // SnapshotType defines model for SnapshotType.
 type SnapshotType = string
+
+// StatsRange defines model for StatsRange.
+type StatsRange string
+
+// TeamID defines model for TeamID.
+type TeamID = string
+
+// UsageFrom defines model for UsageFrom.
+type UsageFrom = string
+
+// UsageTo defines model for UsageTo.
+type UsageTo = string
+
+// UserID defines model for UserID.
+type UserID = string
 
 // AgentError defines model for AgentError.
 type AgentError = Error
