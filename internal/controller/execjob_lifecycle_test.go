@@ -32,20 +32,6 @@ func (w *world) box() *v1alpha1.Sandbox {
 	return sandbox
 }
 
-func awaitJob(w *world, job *v1alpha1.ExecJob, reason string) {
-	w.t.Helper()
-	eventually(w, job.Name+" is "+reason, func() error {
-		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(job), job); err != nil {
-			return err
-		}
-		ready := meta.FindStatusCondition(job.Status.Conditions, v1alpha1.ConditionReady)
-		if ready == nil || ready.Reason != reason {
-			return fmt.Errorf("status: %+v", job.Status)
-		}
-		return nil
-	})
-}
-
 // awaitReleased waits until nothing of a finished job is left in the guest.
 func awaitReleased(w *world, job *v1alpha1.ExecJob) {
 	w.t.Helper()
@@ -122,7 +108,7 @@ func TestExecJobOutcomes(t *testing.T) {
 			tc.spec.SandboxRef = job.Spec.SandboxRef
 			job.Spec = tc.spec
 			w.create(job)
-			awaitJob(w, job, tc.reason)
+			awaitReason(w, job, tc.reason)
 			condition := v1alpha1.ConditionFailed
 			if tc.reason == v1alpha1.ReasonSucceeded {
 				condition = v1alpha1.ConditionComplete
@@ -164,7 +150,7 @@ func TestExecJobDeletedWhileRunning(t *testing.T) {
 	sandbox := w.box()
 	job := w.job("endless", "(setsid sleep 4321 &); echo on; sleep 4321")
 	w.create(job)
-	awaitJob(w, job, v1alpha1.ReasonExecuting)
+	awaitReason(w, job, v1alpha1.ReasonExecuting)
 	eventually(w, "its processes are there", func() error {
 		if n := w.processes(sandbox, "4321"); n != "2" {
 			return fmt.Errorf("%s processes", n)
@@ -204,11 +190,11 @@ func TestExecJobSurvivesTheOperator(t *testing.T) {
 			done # half of it is written before
 		done`)
 	w.create(job)
-	awaitJob(w, job, v1alpha1.ReasonExecuting)
+	awaitReason(w, job, v1alpha1.ReasonExecuting)
 	w.stop()
 	w.guest(sandbox, "touch go")
 	w.startOperator()
-	awaitJob(w, job, v1alpha1.ReasonSucceeded)
+	awaitReason(w, job, v1alpha1.ReasonSucceeded)
 	if runs := w.guest(sandbox, "cat runs"); runs != "run\n" {
 		t.Errorf("it was run: %q", runs)
 	}
@@ -228,18 +214,18 @@ func TestExecJobWaitsForItsCauses(t *testing.T) {
 	job := w.job("waiting", `echo "$V"`)
 	job.Spec.Env = []v1alpha1.ExecEnvVar{{Name: "V", ConfigMapKeyRef: &v1alpha1.ConfigMapKeyReference{Name: "late", Key: "key"}}}
 	w.create(job)
-	awaitJob(w, job, v1alpha1.ReasonSandboxNotFound)
+	awaitReason(w, job, v1alpha1.ReasonSandboxNotFound)
 	sandbox := w.sandbox("box")
 	sandbox.Spec.OperatingMode = v1alpha1.OperatingModePaused
 	w.create(sandbox)
-	awaitJob(w, job, v1alpha1.ReasonSandboxPaused)
+	awaitReason(w, job, v1alpha1.ReasonSandboxPaused)
 	awaitReason(w, sandbox, v1alpha1.ReasonPaused)
 	edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.OperatingMode = v1alpha1.OperatingModeRunning })
-	awaitJob(w, job, v1alpha1.ReasonEnvNotFound)
+	awaitReason(w, job, v1alpha1.ReasonEnvNotFound)
 	w.create(&corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "late"}, Data: map[string]string{"key": "come"},
 	})
-	awaitJob(w, job, v1alpha1.ReasonSucceeded)
+	awaitReason(w, job, v1alpha1.ReasonSucceeded)
 	if got := w.output(job); got != "come\n" {
 		t.Errorf("stored %q", got)
 	}
@@ -251,11 +237,11 @@ func TestExecJobFailsWithItsSandbox(t *testing.T) {
 	sandbox := w.box()
 	job := w.job("doomed", "echo on; sleep 1000")
 	w.create(job)
-	awaitJob(w, job, v1alpha1.ReasonExecuting)
+	awaitReason(w, job, v1alpha1.ReasonExecuting)
 	if err := w.api.Delete(w.ctx, sandbox); err != nil {
 		t.Fatal(err)
 	}
-	awaitJob(w, job, v1alpha1.ReasonSandboxLost)
+	awaitReason(w, job, v1alpha1.ReasonSandboxLost)
 	awaitReleased(w, job)
 	awaitGone(w, sandbox)
 }
@@ -267,14 +253,14 @@ func TestExecJobIsFrozenWithItsSandbox(t *testing.T) {
 	sandbox := w.box()
 	job := w.job("frozen", "echo a; until [ -e go ]; do sleep 0.05; done; echo b")
 	w.create(job)
-	awaitJob(w, job, v1alpha1.ReasonExecuting)
+	awaitReason(w, job, v1alpha1.ReasonExecuting)
 	edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.OperatingMode = v1alpha1.OperatingModePaused })
 	awaitReason(w, sandbox, v1alpha1.ReasonPaused)
-	awaitJob(w, job, v1alpha1.ReasonSandboxPaused)
+	awaitReason(w, job, v1alpha1.ReasonSandboxPaused)
 	edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.OperatingMode = v1alpha1.OperatingModeRunning })
 	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
 	w.guest(sandbox, "touch go")
-	awaitJob(w, job, v1alpha1.ReasonSucceeded)
+	awaitReason(w, job, v1alpha1.ReasonSucceeded)
 	if got := w.output(job); got != "a\nb\n" {
 		t.Errorf("stored %q", got)
 	}

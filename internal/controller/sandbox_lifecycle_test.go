@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -15,21 +14,6 @@ import (
 
 func (w *world) sandbox(name string) *v1alpha1.Sandbox {
 	return &v1alpha1.Sandbox{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
-}
-
-// awaitReason waits until the Ready condition gives a reason for the present generation.
-func awaitReason(w *world, sandbox *v1alpha1.Sandbox, reason string) {
-	w.t.Helper()
-	eventually(w, sandbox.Name+" is "+reason, func() error {
-		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(sandbox), sandbox); err != nil {
-			return err
-		}
-		ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady)
-		if ready == nil || ready.Reason != reason || sandbox.Status.ObservedGeneration != sandbox.Generation {
-			return fmt.Errorf("status is %+v", sandbox.Status)
-		}
-		return nil
-	})
 }
 
 // awaitGone waits until an object is no longer there.
@@ -93,16 +77,7 @@ func TestSandboxLivesAsDeclared(t *testing.T) {
 func TestSandboxWriteBudget(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
-	eventually(w, "the connection is ready", func() error {
-		var connection v1alpha1.Connection
-		if err := w.api.Get(w.ctx, client.ObjectKey{Namespace: w.namespace, Name: "default"}, &connection); err != nil {
-			return err
-		}
-		if !isReady(connection.Status.Conditions) {
-			return fmt.Errorf("conditions: %+v", connection.Status.Conditions)
-		}
-		return nil
-	})
+	awaitReason(w, w.connection(""), v1alpha1.ReasonConnected)
 	before := w.writes.count.Load()
 	w.wrenn.ResetRequests()
 	sandbox := w.sandbox("budget")

@@ -83,19 +83,20 @@ func TestSandboxWaitsForItsConnection(t *testing.T) {
 	sandbox := w.sandbox("waiting")
 	w.create(sandbox)
 	awaitReason(w, sandbox, v1alpha1.ReasonConnectionNotFound)
-	w.create(w.connection(w.wrenn.URL()))
+	connection := w.connection(w.wrenn.URL())
+	w.create(connection)
 	awaitReason(w, sandbox, v1alpha1.ReasonConnectionNotReady)
-	awaitConnection(w, v1alpha1.ReasonSecretNotFound)
+	awaitReason(w, connection, v1alpha1.ReasonSecretNotFound)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "wrenn"}}
 	w.create(secret)
-	awaitConnection(w, v1alpha1.ReasonSecretKeyNotFound)
+	awaitReason(w, connection, v1alpha1.ReasonSecretKeyNotFound)
 	for _, step := range []struct{ key, reason string }{
 		{"nonsense", v1alpha1.ReasonInvalidCredential},
 		{"wrn_00000000000000000000000000000000", v1alpha1.ReasonUnauthorized},
 		{w.wrenn.APIKey() + "\n", v1alpha1.ReasonConnected},
 	} {
 		edit(w, secret, func(s *corev1.Secret) { s.StringData = map[string]string{"apiKey": step.key} })
-		awaitConnection(w, step.reason)
+		awaitReason(w, connection, step.reason)
 	}
 	awaitOne(w, sandbox)
 }
@@ -152,20 +153,6 @@ func TestSandboxHeldWhileItCannotBeDestroyed(t *testing.T) {
 	if alive := w.alive(); len(alive) != 0 {
 		t.Errorf("left behind: %+v", alive)
 	}
-}
-
-func awaitConnection(w *world, reason string) {
-	w.t.Helper()
-	eventually(w, "the connection is "+reason, func() error {
-		var connection v1alpha1.Connection
-		if err := w.api.Get(w.ctx, client.ObjectKey{Namespace: w.namespace, Name: "default"}, &connection); err != nil {
-			return err
-		}
-		if len(connection.Status.Conditions) == 0 || connection.Status.Conditions[0].Reason != reason {
-			return fmt.Errorf("conditions: %+v", connection.Status.Conditions)
-		}
-		return nil
-	})
 }
 
 // handle is the remote of a Sandbox, as a person with the key sees it.

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,20 +20,6 @@ func (w *world) snapshot(name string) *v1alpha1.Snapshot {
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
 		Spec:       v1alpha1.SnapshotSpec{SandboxRef: v1alpha1.SandboxReference{Name: "source"}},
 	}
-}
-
-func awaitSnapshot(w *world, snapshot *v1alpha1.Snapshot, reason string) {
-	w.t.Helper()
-	eventually(w, snapshot.Name+" is "+reason, func() error {
-		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(snapshot), snapshot); err != nil {
-			return err
-		}
-		ready := meta.FindStatusCondition(snapshot.Status.Conditions, v1alpha1.ConditionReady)
-		if ready == nil || ready.Reason != reason {
-			return fmt.Errorf("status: %+v", snapshot.Status)
-		}
-		return nil
-	})
 }
 
 // awaitUntroubled waits until nothing of the taking of a snapshot is left.
@@ -93,7 +78,7 @@ func TestSnapshotIsTakenAndStartedFrom(t *testing.T) {
 
 	golden := w.snapshot("golden")
 	w.create(golden)
-	awaitSnapshot(w, golden, v1alpha1.ReasonTaken)
+	awaitReason(w, golden, v1alpha1.ReasonTaken)
 	awaitReason(w, copied, v1alpha1.ReasonRunning)
 	content, err := w.handle(copied).Download(w.ctx, "kept.txt", 1024)
 	if err != nil || string(content) != "kept" {
@@ -134,7 +119,7 @@ func TestSnapshotFaults(t *testing.T) {
 				source.Spec.IdleTimeoutSeconds = &idle
 				w.create(source)
 				w.create(golden)
-				awaitSnapshot(w, golden, v1alpha1.ReasonTaken)
+				awaitReason(w, golden, v1alpha1.ReasonTaken)
 				awaitUntroubled(w, golden)
 				awaitReason(w, source, v1alpha1.ReasonRunning)
 				if names := w.remoteSnapshots(); !slices.Equal(names, []string{golden.Status.SnapshotName}) {
@@ -171,7 +156,7 @@ func TestSnapshotSurvivesTheOperator(t *testing.T) {
 	})
 	w.stop()
 	w.startOperator()
-	awaitSnapshot(w, golden, v1alpha1.ReasonTaken)
+	awaitReason(w, golden, v1alpha1.ReasonTaken)
 	awaitUntroubled(w, golden)
 	awaitReason(w, source, v1alpha1.ReasonRunning)
 	if names := w.remoteSnapshots(); len(names) != 1 {
@@ -188,7 +173,7 @@ func TestSnapshotLeavesItsSourcePaused(t *testing.T) {
 	golden.Spec.SourcePolicy = v1alpha1.SourcePolicyLeavePaused
 	w.create(source)
 	w.create(golden)
-	awaitSnapshot(w, golden, v1alpha1.ReasonTaken)
+	awaitReason(w, golden, v1alpha1.ReasonTaken)
 	awaitReason(w, source, v1alpha1.ReasonIdlePaused)
 	if n := w.calls(wrenndev.OpResume); n != 0 {
 		t.Errorf("%d resumes", n)
@@ -202,7 +187,7 @@ func TestSnapshotOfAPausedSandbox(t *testing.T) {
 	source.Spec.OperatingMode = v1alpha1.OperatingModePaused
 	w.create(source)
 	w.create(golden)
-	awaitSnapshot(w, golden, v1alpha1.ReasonTaken)
+	awaitReason(w, golden, v1alpha1.ReasonTaken)
 	awaitReason(w, source, v1alpha1.ReasonPaused)
 	if n := w.calls(wrenndev.OpResume); n != 0 {
 		t.Errorf("%d resumes", n)
@@ -219,9 +204,9 @@ func TestSnapshotNameOfSomebodyElse(t *testing.T) {
 	first, second := w.snapshot("first"), w.snapshot("second")
 	first.Spec.SnapshotName, second.Spec.SnapshotName = "shared", "shared"
 	w.create(first)
-	awaitSnapshot(w, first, v1alpha1.ReasonTaken)
+	awaitReason(w, first, v1alpha1.ReasonTaken)
 	w.create(second)
-	awaitSnapshot(w, second, v1alpha1.ReasonNameTaken)
+	awaitReason(w, second, v1alpha1.ReasonNameTaken)
 	if err := w.api.Delete(w.ctx, second); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +223,7 @@ func TestSnapshotIsKeptForWhoWaits(t *testing.T) {
 	source, golden := w.sandbox("source"), w.snapshot("golden")
 	w.create(source)
 	w.create(golden)
-	awaitSnapshot(w, golden, v1alpha1.ReasonTaken)
+	awaitReason(w, golden, v1alpha1.ReasonTaken)
 	awaitUntroubled(w, golden)
 	awaitReason(w, source, v1alpha1.ReasonRunning)
 	slow := w.wrenn.Faults().Add(wrenndev.Fault{
@@ -251,7 +236,7 @@ func TestSnapshotIsKeptForWhoWaits(t *testing.T) {
 	if err := w.api.Delete(w.ctx, golden); err != nil {
 		t.Fatal(err)
 	}
-	awaitSnapshot(w, golden, v1alpha1.ReasonSnapshotInUse)
+	awaitReason(w, golden, v1alpha1.ReasonSnapshotInUse)
 	awaitReason(w, copied, v1alpha1.ReasonRunning)
 	awaitGone(w, golden)
 }

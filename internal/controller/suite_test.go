@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -264,6 +265,46 @@ func eventually(w *world, what string, check func() error) {
 		case <-tick.C:
 		}
 	}
+}
+
+// awaitReason waits until the Ready condition of an object gives a reason for the present generation. Whenever it looks,
+// it holds the object to the rules that tools which read conditions rely on.
+func awaitReason(w *world, obj client.Object, reason string) {
+	w.t.Helper()
+	eventually(w, obj.GetName()+" is "+reason, func() error {
+		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
+			return err
+		}
+		conditions, observed := conditionsOf(obj)
+		ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
+		if ready == nil {
+			return errors.New("it has no Ready condition")
+		}
+		reconciling := meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReconciling)
+		stalled := meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled)
+		if (ready.Status == metav1.ConditionTrue) == (reconciling || stalled) || (reconciling && stalled) {
+			w.t.Fatalf("%s: the conditions contradict each other: %+v", obj.GetName(), conditions)
+		}
+		if ready.Reason != reason || observed != obj.GetGeneration() {
+			return fmt.Errorf("generation %d of %d: %+v", observed, obj.GetGeneration(), conditions)
+		}
+		return nil
+	})
+}
+
+// conditionsOf are an object's conditions and the generation that its status speaks of.
+func conditionsOf(obj client.Object) ([]metav1.Condition, int64) {
+	switch o := obj.(type) {
+	case *v1alpha1.Sandbox:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *v1alpha1.Snapshot:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *v1alpha1.ExecJob:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *v1alpha1.Connection:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	}
+	return nil, 0
 }
 
 // alive are the remote sandboxes that are not stopped and not failed.
