@@ -48,6 +48,9 @@ const (
 	// ReasonLost says that the remote sandbox was stopped or failed without the operator's doing, and that
 	// spec.recoveryPolicy is None.
 	ReasonLost = "Lost"
+	// ReasonSandboxClaimed says that the remote sandbox which the annotation wrenn.dev/sandbox-id names is another
+	// Sandbox's.
+	ReasonSandboxClaimed = "SandboxClaimed"
 	// ReasonCreateOutcomeUnknown says that a create got no clear answer and that what Wrenn lists does not tell
 	// which sandbox, if any, came of it. Ready is Unknown. A person decides.
 	ReasonCreateOutcomeUnknown = "CreateOutcomeUnknown"

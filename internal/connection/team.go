@@ -159,11 +159,11 @@ func (t *Team) TakesTokens() bool {
 	return !t.refused
 }
 
-// RefuseTokens remembers that the service refuses negative idle timeouts.
-func (t *Team) RefuseTokens() {
+// RefuseTokens remembers whether the service refuses negative idle timeouts.
+func (t *Team) RefuseTokens(refused bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.refused = true
+	t.refused = refused
 }
 
 // AcquireCreate waits until one more create may be under way. The returned function must be called when it is not any

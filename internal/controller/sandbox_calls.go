@@ -145,7 +145,7 @@ func (r *SandboxReconciler) letGo(ctx context.Context, view *sandboxView) (stand
 	}
 	r.flights.clear(view.sandbox.UID)
 	r.troubles.forget(view.sandbox.UID)
-	if view.team != nil {
+	if view.team != nil && !view.observed.claimed {
 		view.team.Forget(view.sandbox.Status.SandboxID)
 	}
 	return unchanged(), nil

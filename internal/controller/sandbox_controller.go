@@ -108,7 +108,7 @@ func (r *SandboxReconciler) perform(ctx context.Context, view *sandboxView, acti
 	case sandboxResolveIntent:
 		return r.resolveIntent(ctx, view)
 	case sandboxAwaitCall:
-		return unchanged(), nil
+		return r.awaitCall(view), nil
 	case sandboxAwaitSnapshot:
 		return working(v1alpha1.ReasonSnapshotting, "a snapshot of the sandbox is being taken"), nil
 	case sandboxAwaitList:
@@ -123,6 +123,8 @@ func (r *SandboxReconciler) perform(ctx context.Context, view *sandboxView, acti
 		return r.resume(view), nil
 	case sandboxDestroy, sandboxReplace:
 		return r.destroy(view), nil
+	case sandboxReportClaimed:
+		return claimedByAnother(view), nil
 	case sandboxReportLost:
 		return lost(view), nil
 	case sandboxRecord:

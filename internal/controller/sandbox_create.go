@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/connection"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
 
@@ -54,13 +55,7 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 
 // request returns what to ask for, or why that is not known yet.
 func (r *SandboxReconciler) request(ctx context.Context, view *sandboxView) (wrenn.CreateSandboxRequest, *standing, error) {
-	spec := view.sandbox.Spec
-	request := wrenn.CreateSandboxRequest{
-		Template: spec.Template, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMiB, TimeoutSec: idleTimeout(view.sandbox),
-	}
-	if request.Template == "" {
-		request.Template = defaultTemplate
-	}
+	spec, request := view.sandbox.Spec, requestOf(view.sandbox)
 	if spec.SnapshotRef == nil {
 		return request, nil, nil
 	}
@@ -73,19 +68,31 @@ func (r *SandboxReconciler) request(ctx context.Context, view *sandboxView) (wre
 	case err != nil:
 		return request, nil, err
 	}
-	if wait, ok := startable(&snapshot, view.team.Fingerprint); !ok {
+	if wait, ok := startable(&snapshot, view.key); !ok {
 		return request, &wait, nil
 	}
 	request.Template = snapshot.Status.SnapshotName
 	return request, nil, nil
 }
 
-// startable tells whether a sandbox of the team can be started from a Snapshot, and if not, why.
-func startable(snapshot *v1alpha1.Snapshot, fingerprint string) (standing, bool) {
+// requestOf returns what the spec alone asks for.
+func requestOf(sandbox *v1alpha1.Sandbox) wrenn.CreateSandboxRequest {
+	request := wrenn.CreateSandboxRequest{
+		Template: sandbox.Spec.Template, VCPUs: sandbox.Spec.VCPUs, MemoryMB: sandbox.Spec.MemoryMiB, TimeoutSec: idleTimeout(sandbox),
+	}
+	if request.Template == "" {
+		request.Template = defaultTemplate
+	}
+	return request
+}
+
+// startable tells whether a sandbox can be started from a Snapshot through a connection, and if not, why.
+func startable(snapshot *v1alpha1.Snapshot, through connection.Key) (standing, bool) {
+	taken := snapshot.Status.Connection
 	switch {
 	case snapshot.Status.CreateTime == nil || (!isReady(snapshot.Status.Conditions) && snapshot.DeletionTimestamp.IsZero()):
 		return working(v1alpha1.ReasonSnapshotNotReady, fmt.Sprintf("waiting for Snapshot %q to be Ready", snapshot.Name)), false
-	case snapshot.Status.Connection == nil || snapshot.Status.Connection.Fingerprint != fingerprint:
+	case taken == nil || connection.KeyOf(snapshot.Namespace, taken.Kind, taken.Name) != through:
 		return stalled(v1alpha1.ReasonInvalidRequest, fmt.Sprintf("Snapshot %q was taken through another connection: "+
 			"name that connection in spec.connectionRef", snapshot.Name)), false
 	default:
@@ -125,6 +132,7 @@ func (r *SandboxReconciler) record(ctx context.Context, view *sandboxView) (stan
 	err := r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
 		controllerutil.AddFinalizer(sandbox, v1alpha1.Finalizer)
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateIntent)
+		delete(sandbox.Annotations, v1alpha1.AnnotationCreateOutcome)
 		setAnnotation(sandbox, v1alpha1.AnnotationSandboxID, id)
 		return nil
 	})
@@ -145,10 +153,12 @@ func (r *SandboxReconciler) closeIntent(ctx context.Context, view *sandboxView) 
 	if view.landed == nil {
 		return unchanged().after(soon), nil
 	}
-	if view.intent.Token != 0 && wrenn.IsInvalidRequest(view.landed.err) {
-		// It may be the token that is refused. Without one the next attempt shows.
-		view.team.RefuseTokens()
-		return unchanged().after(soon), nil
+	if wrenn.IsInvalidRequest(view.landed.err) && idleTimeout(view.sandbox) == 0 {
+		// It may be the token that is refused. An attempt without one shows: where that is refused too, it was not.
+		view.team.RefuseTokens(view.intent.Token != 0)
+		if view.intent.Token != 0 {
+			return unchanged().after(soon), nil
+		}
 	}
 	r.note(view, view.landed.err)
 	s, _ := r.troubles.of(view.sandbox)

@@ -138,6 +138,75 @@ func TestSandboxSurvivesTheOperator(t *testing.T) {
 	}
 }
 
+// An annotation is anybody's to write: it gives no hold on the remote of another Sandbox.
+func TestSandboxCannotTakeTheRemoteOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	victim := w.sandbox("victim")
+	w.create(victim)
+	awaitReason(w, victim, v1alpha1.ReasonRunning)
+	forger := w.sandbox("forger")
+	forger.Annotations = map[string]string{v1alpha1.AnnotationSandboxID: victim.Status.SandboxID}
+	w.create(forger)
+	awaitReason(w, forger, v1alpha1.ReasonSandboxClaimed)
+	if err := w.api.Delete(w.ctx, forger); err != nil {
+		t.Fatal(err)
+	}
+	awaitGone(w, forger)
+	if n := w.calls(wrenndev.OpDestroy); n != 0 {
+		t.Errorf("%d destroys", n)
+	}
+	awaitOne(w, victim)
+}
+
+// A resume that fails is tried again, also where the sandbox might have idled.
+func TestSandboxResumeThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	sandbox := w.sandbox("idler")
+	idle := int32(3600)
+	sandbox.Spec.IdleTimeoutSeconds = &idle
+	sandbox.Spec.OperatingMode = v1alpha1.OperatingModePaused
+	w.create(sandbox)
+	awaitReason(w, sandbox, v1alpha1.ReasonPaused)
+	remove := w.wrenn.Faults().Add(wrenndev.Fault{Kind: wrenndev.FaultAgentFail, Op: wrenndev.OpResume})
+	edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.OperatingMode = v1alpha1.OperatingModeRunning })
+	awaitReason(w, sandbox, v1alpha1.ReasonServiceError)
+	remove()
+	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+}
+
+// A create from a Snapshot whose answer is lost is found again although the Snapshot is gone by then.
+func TestSandboxFromADeletedSnapshotIsFound(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	source, golden := w.sandbox("source"), w.snapshot("golden")
+	w.create(source)
+	w.create(golden)
+	awaitReason(w, golden, v1alpha1.ReasonTaken)
+	awaitUntroubled(w, golden)
+	awaitReason(w, source, v1alpha1.ReasonRunning)
+	w.wrenn.Faults().Add(wrenndev.Fault{Kind: wrenndev.FaultHang, Op: wrenndev.OpCreate, Times: 1})
+	copied := w.sandbox("copied")
+	copied.Spec.SnapshotRef = &v1alpha1.SnapshotReference{Name: "golden"}
+	w.create(copied)
+	eventually(w, "the create has arrived", func() error {
+		if n := len(w.alive()); n != 2 {
+			return fmt.Errorf("%d remotes", n)
+		}
+		return nil
+	})
+	for _, obj := range []client.Object{copied, golden} {
+		if err := w.api.Delete(w.ctx, obj); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitGone(w, copied)
+	if alive := w.alive(); len(alive) != 1 || alive[0].ID != source.Status.SandboxID {
+		t.Errorf("alive: %+v", alive)
+	}
+}
+
 // An object that comes back from a backup without its status finds its remote again.
 func TestSandboxWithoutStatusFindsItsRemote(t *testing.T) {
 	t.Parallel()

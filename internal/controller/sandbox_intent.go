@@ -25,6 +25,8 @@ type createIntent struct {
 	Token int32 `json:"token,omitempty"`
 	// Request fingerprints what was asked for.
 	Request string `json:"request"`
+	// Template that was asked for. A Snapshot that it is the remote of may be gone when it is asked for again.
+	Template string `json:"template"`
 	// Connection that is asked.
 	Connection v1alpha1.BoundConnection `json:"connection"`
 	// Replaces is the id of the remote that the new one takes the place of.
@@ -39,6 +41,7 @@ func newCreateIntent(clusterID uint8, bound v1alpha1.BoundConnection, req wrenn.
 		ID:         hex.EncodeToString(random[:]),
 		Time:       time.Now().UTC().Truncate(time.Millisecond),
 		Request:    requestHash(req),
+		Template:   req.Template,
 		Connection: bound,
 		Replaces:   replaces,
 	}

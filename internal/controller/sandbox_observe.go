@@ -57,10 +57,13 @@ func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandb
 		return nil, err
 	}
 	r.takeIn(view)
+	o := &view.observed
 	if sandbox.Status.SandboxID == "" {
 		sandbox.Status.SandboxID = sandbox.Annotations[v1alpha1.AnnotationSandboxID]
+		if o.claimed, err = r.claimed(ctx, sandbox); err != nil {
+			return nil, err
+		}
 	}
-	o := &view.observed
 	o.deleting = !sandbox.DeletionTimestamp.IsZero()
 	o.mode = sandbox.Spec.OperatingMode
 	o.recovery = sandbox.Spec.RecoveryPolicy
@@ -196,6 +199,17 @@ func unused(remote wrenn.Sandbox) bool {
 		remote.LastActiveAt.Sub(remote.CreatedAt) <= time.Second
 }
 
+// claimed tells whether the remote that an annotation names is another Sandbox's. Anybody who may edit a Sandbox may write
+// that annotation; the status is the operator's own.
+func (r *SandboxReconciler) claimed(ctx context.Context, sandbox *v1alpha1.Sandbox) (bool, error) {
+	var having v1alpha1.SandboxList
+	if sandbox.Status.SandboxID == "" {
+		return false, nil
+	}
+	err := r.List(ctx, &having, client.MatchingFields{indexSandboxID: sandbox.Status.SandboxID})
+	return slices.ContainsFunc(having.Items, func(other v1alpha1.Sandbox) bool { return other.UID != sandbox.UID }), err
+}
+
 // snapshotting tells whether a Snapshot of the Sandbox is being taken: by this process, or by one before it that has
 // left its intent.
 func (r *SandboxReconciler) snapshotting(ctx context.Context, view *sandboxView) (bool, error) {
@@ -210,17 +224,18 @@ func (r *SandboxReconciler) snapshotting(ctx context.Context, view *sandboxView)
 	}), err
 }
 
-// pausedByDeclaration tells whether the latest pause was the operator's doing.
+// pausedByDeclaration tells whether a pause was, or may have been, the operator's doing. It was not where the status last
+// told of a sandbox that ran or idled; anything else, a resume that failed for instance, does not rule it out.
 func pausedByDeclaration(sandbox *v1alpha1.Sandbox) bool {
 	ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil {
 		return false
 	}
 	switch ready.Reason {
-	case v1alpha1.ReasonPaused, v1alpha1.ReasonPausing, v1alpha1.ReasonResuming:
-		return true
+	case v1alpha1.ReasonRunning, v1alpha1.ReasonIdlePaused, v1alpha1.ReasonSnapshotting, v1alpha1.ReasonHostMissing, v1alpha1.ReasonCreating:
+		return false
 	}
-	return false
+	return true
 }
 
 func idleTimeout(sandbox *v1alpha1.Sandbox) int32 {

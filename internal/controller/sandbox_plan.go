@@ -51,6 +51,8 @@ type sandboxObserved struct {
 	// bound tells that the Sandbox has a remote; remote is then what is known of it.
 	bound  bool
 	remote remoteState
+	// claimed tells that the remote, which only an annotation names, is another Sandbox's.
+	claimed bool
 	// unsaved tells that the status does not name the remote yet.
 	unsaved bool
 	// unused tells of an ended remote that it ended within moments of its creation, before anything ran in it.
@@ -102,6 +104,8 @@ const (
 	sandboxReplace sandboxAction = "Replace"
 	// sandboxReportLost reports a remote that is gone and not to be replaced.
 	sandboxReportLost sandboxAction = "ReportLost"
+	// sandboxReportClaimed reports that the remote is another Sandbox's.
+	sandboxReportClaimed sandboxAction = "ReportClaimed"
 	// sandboxRecord brings the annotations up to date.
 	sandboxRecord sandboxAction = "Record"
 	// sandboxRest: all is as the spec asks.
@@ -119,6 +123,8 @@ func planSandbox(o sandboxObserved) sandboxAction {
 		return sandboxSave
 	case o.deleting:
 		return planSandboxDeletion(o)
+	case o.claimed:
+		return sandboxReportClaimed
 	case o.intent == intentRefused:
 		return sandboxCloseIntent
 	case o.intent == intentOpen:
@@ -135,7 +141,7 @@ func planSandbox(o sandboxObserved) sandboxAction {
 // planSandboxDeletion lets go of the object when nothing remote can be left behind.
 func planSandboxDeletion(o sandboxObserved) sandboxAction {
 	switch {
-	case o.deletion == v1alpha1.DeletionPolicyOrphan:
+	case o.deletion == v1alpha1.DeletionPolicyOrphan, o.claimed:
 		return sandboxLetGo
 	case o.intent == intentOpen:
 		return sandboxResolveIntent

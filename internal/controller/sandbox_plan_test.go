@@ -125,6 +125,8 @@ func TestPlanSandboxPrecedence(t *testing.T) {
 		"a call under way is waited for":        {func(o *sandboxObserved) { o.flying = true }, sandboxAwaitCall},
 		"a new id is saved before it is used":   {func(o *sandboxObserved) { o.unsaved = true }, sandboxSave},
 		"an unknown outcome is looked into":     {func(o *sandboxObserved) { o.deleting, o.intent = false, intentOpen }, sandboxResolveIntent},
+		"another's remote is not touched":       {func(o *sandboxObserved) { o.deleting, o.claimed = false, true }, sandboxReportClaimed},
+		"another's remote is not destroyed":     {func(o *sandboxObserved) { o.deleting, o.claimed = true, true }, sandboxLetGo},
 		"a refusal ends the attempt":            {func(o *sandboxObserved) { o.deleting, o.intent = false, intentRefused }, sandboxCloseIntent},
 		"a snapshot being taken is not touched": {func(o *sandboxObserved) { o.deleting, o.held, o.bound = false, true, true }, sandboxAwaitSnapshot},
 		"without a remote one is asked for":     {func(o *sandboxObserved) { o.deleting, o.bound = false, false }, sandboxBegin},

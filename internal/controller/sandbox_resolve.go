@@ -21,9 +21,9 @@ func (r *SandboxReconciler) resolveIntent(ctx context.Context, view *sandboxView
 	if s, decided, err := r.decided(ctx, view); decided || err != nil {
 		return s, err
 	}
-	query, wait, err := r.correlateQuery(ctx, view)
-	if err != nil || wait != nil {
-		return deref(wait), err
+	query, err := r.correlateQuery(ctx, view)
+	if err != nil {
+		return standing{}, err
 	}
 	switch found := correlate(query); found.verdict {
 	case verdictNone:
@@ -73,28 +73,23 @@ func (r *SandboxReconciler) decided(ctx context.Context, view *sandboxView) (sta
 	return r.adopt(view, id), true, nil
 }
 
-func (r *SandboxReconciler) correlateQuery(ctx context.Context, view *sandboxView) (correlateQuery, *standing, error) {
-	request, wait, err := r.request(ctx, view)
-	if err != nil {
-		return correlateQuery{}, nil, err
-	}
-	if wait != nil && !view.observed.deleting {
-		return correlateQuery{}, wait, nil
-	}
+func (r *SandboxReconciler) correlateQuery(ctx context.Context, view *sandboxView) (correlateQuery, error) {
 	claimed, err := r.claims(ctx, view.sandbox)
 	if err != nil {
-		return correlateQuery{}, nil, err
+		return correlateQuery{}, err
 	}
 	exclusive, err := r.Resolver.Exclusive(ctx, view.key)
 	if err != nil {
-		return correlateQuery{}, nil, err
+		return correlateQuery{}, err
 	}
+	request := requestOf(view.sandbox)
+	request.Template = view.intent.Template
 	list, listTime := view.team.Sandboxes()
 	return correlateQuery{
 		intent: *view.intent, request: request, sized: view.sandbox.Spec.SnapshotRef == nil,
 		list: list, listTime: listTime, settled: r.settledFrom(view), limit: r.Timing.Create,
 		exclusive: exclusive, claimed: claimed,
-	}, nil, nil
+	}, nil
 }
 
 // settledFrom returns from when on a list shows whatever came of the attempt.

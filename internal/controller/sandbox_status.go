@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -27,6 +28,24 @@ func (r *SandboxReconciler) rest(view *sandboxView) standing {
 func lost(view *sandboxView) standing {
 	return stalled(v1alpha1.ReasonLost, "the remote sandbox is "+string(view.remote.Status)+
 		": set spec.recoveryPolicy to Recreate for a fresh one, or delete this Sandbox")
+}
+
+// claimedByAnother is where a Sandbox stands whose annotation names a remote that it may not have.
+func claimedByAnother(view *sandboxView) standing {
+	view.sandbox.Status.SandboxID, view.remote = "", nil
+	return stalled(v1alpha1.ReasonSandboxClaimed, "the remote sandbox that the annotation "+v1alpha1.AnnotationSandboxID+
+		" names is another Sandbox's: remove the annotation for one of its own, or delete this Sandbox")
+}
+
+// awaitCall leaves the status as it is, but for a destruction that takes its time.
+func (r *SandboxReconciler) awaitCall(view *sandboxView) standing {
+	if !view.observed.deleting {
+		return unchanged()
+	}
+	if wait := time.Until(view.sandbox.DeletionTimestamp.Add(r.Timing.ShowAfter)); wait > 0 {
+		return unchanged().after(wait)
+	}
+	return working(v1alpha1.ReasonDeleting, "the remote sandbox is being destroyed")
 }
 
 // awaitState is for states that pass by themselves.
