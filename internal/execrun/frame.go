@@ -96,13 +96,14 @@ func parseFrame(line []byte) (frame, error) {
 }
 
 func (f *frame) parseData(args [][]byte) bool {
-	if len(args) != 4 || !bytes.Equal(args[0], args[3]) || len(args[1]) != 1 {
+	if len(args) != 4 || len(args[1]) != 1 {
 		return false
 	}
-	var err error
-	if f.offset, err = number(args[0]); err != nil {
+	offsets, err := numbers([][]byte{args[0], args[3]}, 2)
+	if err != nil {
 		return false
 	}
+	f.offset = offsets[0]
 	switch args[1][0] {
 	case 'b':
 		f.data = make([]byte, base64.StdEncoding.DecodedLen(len(args[2])))
@@ -114,7 +115,7 @@ func (f *frame) parseData(args [][]byte) bool {
 	default:
 		return false
 	}
-	return err == nil && len(f.data) > 0
+	return err == nil && len(f.data) > 0 && f.offset+int64(len(f.data)) == offsets[1]
 }
 
 func (f *frame) parsePID(args [][]byte) bool {

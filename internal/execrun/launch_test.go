@@ -16,14 +16,34 @@ import (
 	"time"
 )
 
-// shells are those that a guest may have as /bin/sh.
+// shells are those that a guest may have as /bin/sh, and the one that this machine has. One under two names is there once.
 func shells(t *testing.T) map[string][]string {
 	t.Helper()
-	found := map[string][]string{"sh": {"/bin/sh"}}
-	for name, argv := range map[string][]string{"dash": {"dash"}, "busybox": {"busybox", "sh"}, "bash": {"bash", "--posix"}} {
-		if path, err := exec.LookPath(argv[0]); err == nil {
-			found[name] = append([]string{path}, argv[1:]...)
+	found := map[string][]string{}
+	seen := map[string]bool{}
+	for _, shell := range []struct {
+		name string
+		argv []string
+	}{
+		{"dash", []string{"dash"}},
+		{"busybox", []string{"busybox", "sh"}},
+		{"bash", []string{"bash", "--posix"}},
+		{"sh", []string{"/bin/sh"}},
+	} {
+		path, err := exec.LookPath(shell.argv[0])
+		if err != nil {
+			continue
 		}
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Bash alone does other things under another name.
+		if seen[real] && shell.name == "sh" && filepath.Base(real) != "bash" {
+			continue
+		}
+		seen[real] = true
+		found[shell.name] = append([]string{path}, shell.argv[1:]...)
 	}
 	return found
 }

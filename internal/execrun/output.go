@@ -36,6 +36,8 @@ var (
 	errStale = errors.New("the stored output was changed")
 	// errBlocked says that the API server does not take the output. It is kept, and stored when it does.
 	errBlocked = errors.New("the output cannot be stored")
+	// errForeign says that somebody else's ConfigMap has the name of a part.
+	errForeign = errors.New("its ConfigMap is not this job's")
 )
 
 // part is one ConfigMap of the output.
@@ -146,7 +148,7 @@ func (o *output) taken(ctx context.Context) error {
 	var cm corev1.ConfigMap
 	err := o.reader.Get(ctx, client.ObjectKey{Namespace: o.job.Namespace, Name: o.open.name}, &cm)
 	if err == nil && !o.job.owns(&cm) {
-		return fmt.Errorf("%w: ConfigMap %s is there and is not this job's", errBlocked, cm.Name)
+		return fmt.Errorf("%w: %w: delete ConfigMap %s", errBlocked, errForeign, cm.Name)
 	}
 	return errStale
 }

@@ -184,7 +184,7 @@ func TestStopAndDiscard(t *testing.T) {
 		t.Run(map[Goal]string{Stop: "stop", Discard: "discard"}[goal], func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, wrenndev.Config{})
-			a := w.attempt(Command{Script: "(setsid sleep 1000 &) ; trap 'echo bye; exit 9' TERM; echo a; sleep 1001 & wait"})
+			a := w.attempt(Command{Script: "(setsid sleep 1000 &) ; trap 'echo bye; exit 9' TERM; echo a; while :; do sleep 0.05; done"})
 			w.runner.Ensure(a, Follow)
 			w.await("output", func(p Progress) bool { return p.Stdout.Bytes == 2 })
 			w.runner.Ensure(a, goal)

@@ -71,6 +71,8 @@ func (a *attempt) refused(err error) {
 func blockedMessage(err error) string {
 	var status apierrors.APIStatus
 	switch {
+	case errors.Is(err, errForeign):
+		return err.Error()
 	case !errors.As(err, &status):
 		return errBlocked.Error() + ": the API server cannot be reached"
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err):

@@ -21,8 +21,8 @@
 #
 # What is shown is one frame a line, all ASCII, since the stream does not carry bytes:
 #   p PID MILLIS                  the command runs, since so long
-#   o|e OFFSET b|h DATA OFFSET    output, in base64 or hexadecimal. The offset stands at both ends so that two frames
-#                                 that ran into each other, what was between them being lost, never look like one
+#   o|e OFFSET b|h DATA NEXT      output, in base64 or hexadecimal. NEXT is the offset after it: what was lost or came
+#                                 twice on the way shows, also where two frames ran into each other
 #   h                             nothing new, still here
 #   x KIND CODE MILLIS STOPPED OUT ERR   the end. KIND is exit, signal, unstarted or unknown; MILLIS how long it ran;
 #                                 STOPPED is 1 if it was told to; OUT and ERR are the sizes of the streams
@@ -231,13 +231,14 @@ show() {
 	[ "$keep" -eq 0 ] || [ $(($4 - next)) -le "$keep" ] || next=$(($4 - keep))
 	data=$(dd if="$2" bs=$block skip=$((next / block)) count=1 2>/dev/null | tail -c "+$((next % block + 1))" | encode)
 	[ -n "$data" ] || return 1
-	frame "$1" "$next" "$coding" "$data" "$next"
+	offset=$next
 	case $coding$data in
 	h*) next=$((next + ${#data} / 2)) ;;
 	*==) next=$((next + ${#data} / 4 * 3 - 2)) ;;
 	*=) next=$((next + ${#data} / 4 * 3 - 1)) ;;
 	*) next=$((next + ${#data} / 4 * 3)) ;;
 	esac
+	frame "$1" "$offset" "$coding" "$data" "$next"
 	moved=1
 }
 
