@@ -20,6 +20,8 @@ import (
 const (
 	maxMessageBytes   = 512
 	maxRequestIDBytes = 128
+	// minHidden is the shortest secret that is hidden: shorter texts are no secrets, and occur in any other.
+	minHidden = 8
 	// unknownRoute is how the service's router answers a route that it does not have.
 	unknownRoute = "404 page not found"
 )
@@ -40,7 +42,7 @@ func (c *Client) refusal(ctx context.Context, k call, resp *http.Response) *Erro
 	body, err := readLimited(resp.Body, c.limits.errorBody)
 	e := &Error{
 		Op: k.op, StatusCode: resp.StatusCode, RetryAfter: retryAfter(resp.Header),
-		RequestID: c.presentable(resp.Header.Get("X-Request-Id"), maxRequestIDBytes),
+		RequestID: c.presentable(resp.Header.Get("X-Request-Id"), maxRequestIDBytes, k.hide...),
 	}
 	switch {
 	case resp.StatusCode < 300:
@@ -55,7 +57,7 @@ func (c *Client) refusal(ctx context.Context, k call, resp *http.Response) *Erro
 	case isUnknownRoute(resp, body):
 		e.Message, e.Err = "the server does not know the route", ErrWrongGeneration
 	default:
-		c.readErrorBody(e, body)
+		c.readErrorBody(e, body, k.hide)
 	}
 	e.Ambiguous = k.effect && !e.clear()
 	return e
@@ -71,17 +73,17 @@ func (e *Error) clear() bool {
 }
 
 // readErrorBody fills in what the service says in its own protocol. Anything else leaves the code empty.
-func (c *Client) readErrorBody(e *Error, body []byte) {
+func (c *Client) readErrorBody(e *Error, body []byte, hide []string) {
 	var wire api.Error
 	err := json.Unmarshal(body, &wire)
 	code := wire.Error.Code
 	// A code that is not presentable holds the credential: no service's word.
-	if err != nil || !codeForm.MatchString(code) || c.presentable(code, len(code)) != code {
+	if err != nil || !codeForm.MatchString(code) || c.presentable(code, len(code), hide...) != code {
 		e.Message, e.Err = "not an answer of the service", ErrInvalidResponse
 		return
 	}
 	e.Code = Code(code)
-	e.Message = c.presentable(wire.Error.Message, maxMessageBytes)
+	e.Message = c.presentable(wire.Error.Message, maxMessageBytes, hide...)
 	for _, id := range wire.Error.SandboxIds {
 		if ValidSandboxID(id) {
 			e.SandboxIDs = append(e.SandboxIDs, id)
@@ -97,11 +99,16 @@ func isUnknownRoute(resp *http.Response, body []byte) bool {
 	return err == nil && media == "text/plain" && strings.TrimSpace(string(body)) == unknownRoute
 }
 
-// presentable makes a server's text fit to be shown: without the credential, should the server send it back, on one line,
-// valid UTF-8 and short.
-func (c *Client) presentable(text string, limit int) string {
+// presentable makes a server's text fit to be shown: without the credential and what else is to be hidden, should the
+// server send it back, on one line, valid UTF-8 and short.
+func (c *Client) presentable(text string, limit int, hide ...string) string {
 	if !c.cred.IsZero() {
 		text = strings.ReplaceAll(text, c.cred.reveal(), redacted)
+	}
+	for _, secret := range hide {
+		if len(secret) >= minHidden {
+			text = strings.ReplaceAll(text, secret, redacted)
+		}
 	}
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -60,6 +60,14 @@ type call struct {
 	effect bool
 	// transfer: the call carries a file, on a connection of the streams.
 	transfer bool
+	// only is the one generation that has the operation, if it is one.
+	only Generation
+	// nullable: null stands for an empty success.
+	nullable bool
+	// anonymous: the call carries no credential.
+	anonymous bool
+	// hide are secrets of the request, which no error may show should the server send them back.
+	hide []string
 }
 
 func (k call) repeatable() bool { return k.method == http.MethodGet || k.method == http.MethodDelete }
@@ -195,7 +203,9 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	if k.form != nil {
 		k.form.attach(req)
 	}
-	c.cred.authorize(req.Header)
+	if !k.anonymous {
+		c.cred.authorize(req.Header)
+	}
 	return req, nil
 }
 
@@ -217,8 +227,11 @@ func fetch[Wire, T any](ctx context.Context, c *Client, k call, convert func(*Wi
 		return none, err
 	}
 	var wire *Wire
-	if err := json.Unmarshal(body, &wire); err != nil || wire == nil {
+	if err := json.Unmarshal(body, &wire); err != nil || wire == nil && !k.nullable {
 		return none, k.broken("the answer is not the JSON of the contract")
+	}
+	if wire == nil {
+		wire = new(Wire)
 	}
 	v, err := convert(wire)
 	if err != nil {

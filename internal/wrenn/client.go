@@ -15,6 +15,24 @@ type Client struct {
 	Sandboxes *Sandboxes
 	// Snapshots creates, lists and deletes the templates that sandboxes start from.
 	Snapshots *Snapshots
+	// APIKeys creates, lists and deletes the team's API keys. It takes a JWT, as does all that follows.
+	APIKeys *APIKeys
+	// Hosts announces, lists, tags and deletes machines that sandboxes run on.
+	Hosts *Hosts
+	// Teams has the user's teams and their members.
+	Teams *Teams
+	// Audit lists what was done in the team.
+	Audit *Audit
+	// Builds makes templates of the platform.
+	Builds *Builds
+	// Admin has operations of the platform's administrators.
+	Admin *Admin
+	// Channels delivers the team's events elsewhere.
+	Channels *Channels
+	// Users finds users.
+	Users *Users
+	// Auth makes accounts and tokens; some of it needs no credential at all.
+	Auth *Auth
 
 	base        *url.URL
 	proxyDomain string
@@ -56,6 +74,9 @@ func New(baseURL string, cred Credential, opts ...Option) (*Client, error) {
 	c.rest, c.streams = newHTTPClients(s)
 	c.Sandboxes = &Sandboxes{c: c}
 	c.Snapshots = &Snapshots{c: c}
+	c.APIKeys, c.Hosts, c.Teams, c.Audit = &APIKeys{c: c}, &Hosts{c: c}, &Teams{c: c}, &Audit{c: c}
+	c.Builds, c.Admin, c.Channels = &Builds{c: c}, &Admin{c: c}, &Channels{c: c}
+	c.Users, c.Auth = &Users{c: c}, &Auth{c: c}
 	return c, nil
 }
 

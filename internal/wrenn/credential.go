@@ -17,6 +17,12 @@ const redacted = "[redacted]"
 // maxTokenBytes bounds a JWT: no server accepts header fields much larger than this.
 const maxTokenBytes = 8 << 10
 
+// The headers that credentials travel in, which also tell the kinds of credentials apart.
+const (
+	headerAPIKey = "X-API-Key"
+	headerJWT    = "Authorization"
+)
+
 var (
 	apiKeyForm = regexp.MustCompile(`^wrn_[0-9a-f]{32}$`)
 	jwtForm    = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
@@ -37,7 +43,7 @@ func APIKey(key string) (Credential, error) {
 	if !apiKeyForm.MatchString(key) {
 		return Credential{}, errors.New(`wrenn: not an API key: want "wrn_" followed by 32 lowercase hexadecimal digits`)
 	}
-	return Credential{reveal: func() string { return key }, header: "X-API-Key"}, nil
+	return Credential{reveal: func() string { return key }, header: headerAPIKey}, nil
 }
 
 // JWT returns the credential of a user's token, as the login route hands it out. Tokens live for six hours. Only the form
@@ -46,7 +52,7 @@ func JWT(token string) (Credential, error) {
 	if len(token) > maxTokenBytes || !jwtForm.MatchString(token) {
 		return Credential{}, errors.New("wrenn: not a JWT: want three base64url parts separated by dots")
 	}
-	return Credential{reveal: func() string { return token }, header: "Authorization"}, nil
+	return Credential{reveal: func() string { return token }, header: headerJWT}, nil
 }
 
 // IsZero reports whether c carries no secret.
@@ -84,7 +90,7 @@ func (Credential) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 func (c Credential) authorize(h http.Header) {
 	switch {
 	case c.IsZero():
-	case c.header == "Authorization":
+	case c.header == headerJWT:
 		h.Set(c.header, "Bearer "+c.reveal())
 	default:
 		h.Set(c.header, c.reveal())

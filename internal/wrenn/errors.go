@@ -12,26 +12,38 @@ type Code string
 
 // The error codes of the service, as its API notes document them and as it really sends them.
 const (
-	CodeInvalidRequest     Code = "invalid_request"      // 400
-	CodeUnauthorized       Code = "unauthorized"         // 401, for every failure of the credential
-	CodeForbidden          Code = "forbidden"            // 403
-	CodeAccountDeactivated Code = "account_deactivated"  // 403, a JWT of an inactive user, generation Capsules
-	CodeNotFound           Code = "not_found"            // 404, also for what belongs to another team
-	CodeInvalidState       Code = "invalid_state"        // 409, not running or not paused
-	CodeConflict           Code = "conflict"             // 409
-	CodeAlreadyExists      Code = "already_exists"       // 409, snapshot name taken, generation Sandboxes
-	CodeTemplateNameTaken  Code = "template_name_taken"  // 409, snapshot name taken, generation Capsules
-	CodeNameReserved       Code = "name_reserved"        // 409, snapshot name is one of the platform's templates
-	CodeHasActiveSandboxes Code = "has_active_sandboxes" // 409, with SandboxIDs
-	CodeHostHasSandboxes   Code = "host_has_sandboxes"   // 409, documented name of the former, never seen
-	CodeTooLarge           Code = "too_large"            // 413, an upload of more than 100 MiB
-	CodeInternal           Code = "internal"             // 500
-	CodeInternalError      Code = "internal_error"       // 500
-	CodeDBError            Code = "db_error"             // 500
-	CodeReadError          Code = "read_error"           // 500
-	CodeAgentError         Code = "agent_error"          // 502 (501 where the agent lacks the operation)
-	CodeHostUnavailable    Code = "host_unavailable"     // 503
-	CodeNoHostsAvailable   Code = "no_hosts_available"   // 503, generation Capsules, also for an agent out of reach
+	CodeInvalidRequest     Code = "invalid_request"        // 400
+	CodeInvalidToken       Code = "invalid_token"          // 400, a token of a mail, generation Capsules
+	CodeAlreadyActivated   Code = "already_activated"      // 400, generation Capsules
+	CodeLastLoginMethod    Code = "last_login_method"      // 400, generation Capsules
+	CodeUnauthorized       Code = "unauthorized"           // 401, for every failure of the credential
+	CodeWrongPassword      Code = "wrong_password"         // 401, the current password, generation Capsules
+	CodeForbidden          Code = "forbidden"              // 403
+	CodeNoTeam             Code = "no_team"                // 403, the user is in no team
+	CodeAccountDeactivated Code = "account_deactivated"    // 403, a JWT of an inactive user, generation Capsules
+	CodeAccountDisabled    Code = "account_disabled"       // 403, at login, generation Capsules
+	CodeNotActivated       Code = "account_not_activated"  // 403, at login, generation Capsules
+	CodeNotFound           Code = "not_found"              // 404, also for what belongs to another team
+	CodeProviderNotFound   Code = "provider_not_found"     // 404, an OAuth provider
+	CodeEmailTaken         Code = "email_taken"            // 409, at signup
+	CodeSignupCooldown     Code = "signup_cooldown"        // 409, at signup, generation Capsules
+	CodeOwnsTeam           Code = "owns_team_with_members" // 409, generation Capsules
+	CodeInvalidState       Code = "invalid_state"          // 409, not running or not paused
+	CodeConflict           Code = "conflict"               // 409
+	CodeAlreadyExists      Code = "already_exists"         // 409, snapshot name taken, generation Sandboxes
+	CodeTemplateNameTaken  Code = "template_name_taken"    // 409, snapshot name taken, generation Capsules
+	CodeNameReserved       Code = "name_reserved"          // 409, snapshot name is one of the platform's templates
+	CodeHasActiveSandboxes Code = "has_active_sandboxes"   // 409, with SandboxIDs
+	CodeHostHasSandboxes   Code = "host_has_sandboxes"     // 409, documented name of the former, never seen
+	CodeTooLarge           Code = "too_large"              // 413, an upload of more than 100 MiB
+	CodeInternal           Code = "internal"               // 500
+	CodeInternalError      Code = "internal_error"         // 500
+	CodeDBError            Code = "db_error"               // 500
+	CodeReadError          Code = "read_error"             // 500
+	CodeBuildError         Code = "build_error"            // 500
+	CodeAgentError         Code = "agent_error"            // 502 (501 where the agent lacks the operation)
+	CodeHostUnavailable    Code = "host_unavailable"       // 503
+	CodeNoHostsAvailable   Code = "no_hosts_available"     // 503, generation Capsules, also for an agent out of reach
 )
 
 // Sentinels that an *Error wraps, for errors.Is. None of them is an answer of the service in its own protocol.
@@ -40,6 +52,9 @@ var (
 	ErrInvalidArgument = errors.New("invalid argument")
 	// ErrUnsupported: the server's generation does not have the operation.
 	ErrUnsupported = errors.New("not supported by this generation of the API")
+	// ErrUnauthenticated: the client has no credential of the kind that the operation takes. Nothing was sent. A credential
+	// that the service refuses is IsUnauthorized.
+	ErrUnauthenticated = errors.New("no credential for this operation")
 	// ErrWrongGeneration: the server does not know the route. It speaks the other generation, or it is no Wrenn at all.
 	ErrWrongGeneration = errors.New("route unknown to the server")
 	// ErrInvalidResponse: an answer that is not what the contract promises: HTML, truncated or wrongly typed JSON, an
@@ -54,6 +69,8 @@ var (
 	// ErrTimeout: the client's own time limit or the network's passed. It comes together with ErrTransport. The end of
 	// the caller's context is told by context.DeadlineExceeded and context.Canceled instead.
 	ErrTimeout = errors.New("timeout")
+	// ErrIncomplete: there is more than can be had. What was yielded before it is right.
+	ErrIncomplete = errors.New("incomplete")
 	// ErrStreamLost: a stream ended without an exit event. What became of the command is unknown.
 	ErrStreamLost = errors.New("stream ended without an exit event")
 	// ErrStreamRefused: the server answered the start of a stream with an error event in place of a start event. The

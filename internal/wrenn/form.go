@@ -9,8 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// form is the multipart form of a file upload. Its parts are "path" and then "file": the service writes an empty file
-// and reports success when a streamed form has them the other way round.
+// form is a multipart form of one short field and then one file.
 type form struct {
 	head, tail  []byte
 	contentType string
@@ -19,18 +18,33 @@ type form struct {
 	size    int64
 }
 
-func streamForm(path string, content io.Reader) *form {
+// formField is the short part of a form.
+type formField struct{ name, value string }
+
+// formFile is the long part of a form.
+type formFile struct {
+	field, name string
+	content     io.Reader
+}
+
+func newForm(field formField, file formFile) *form {
 	var buf bytes.Buffer
 	w := multipart.NewWriter(&buf)
 	// Writing to a buffer cannot fail.
-	_ = w.WriteField("path", path)
-	_, _ = w.CreateFormFile("file", "file")
+	_ = w.WriteField(field.name, field.value)
+	_, _ = w.CreateFormFile(file.field, file.name)
 	head := bytes.Clone(buf.Bytes())
 	buf.Reset()
 	_ = w.Close()
 	return &form{
-		head: head, tail: buf.Bytes(), contentType: w.FormDataContentType(), content: &source{r: content}, size: -1,
+		head: head, tail: buf.Bytes(), contentType: w.FormDataContentType(), content: &source{r: file.content}, size: -1,
 	}
+}
+
+// streamForm is the form of an upload. "path" comes before "file": the service writes an empty file and reports success
+// when a streamed form has them the other way round.
+func streamForm(path string, content io.Reader) *form {
+	return newForm(formField{"path", path}, formFile{"file", "file", content})
 }
 
 func bytesForm(path string, content []byte) *form {

@@ -106,18 +106,17 @@ func (c *Client) serves(ctx context.Context, op string, g Generation) (bool, err
 func (c *Client) sandboxCall(ctx context.Context, k call) (call, error) {
 	g, err := c.Generation(ctx)
 	if err != nil {
-		var e *Error
-		if errors.As(err, &e) {
-			// Told as the failure of what the caller asked for; nothing was sent of that.
-			told := *e
-			told.Op = k.op
-			return call{}, &told
-		}
-		return call{}, err
+		return call{}, toldAs(k.op, err)
+	}
+	if k.only != "" && k.only != g {
+		return call{}, unsupported(k.op)
 	}
 	k.path = g.prefix() + k.path
 	return k, nil
 }
+
+// unsupported is the error of an operation that the server's generation does not have. Nothing was sent of it.
+func unsupported(op string) *Error { return &Error{Op: op, Err: ErrUnsupported} }
 
 // learn forgets a detected generation when the server, updated since, does not know its routes any more: the next call
 // detects anew.

@@ -32,6 +32,15 @@ func testCredential(t *testing.T) Credential {
 	return cred
 }
 
+func testToken(t *testing.T) Credential {
+	t.Helper()
+	cred, err := JWT(testJWT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cred
+}
+
 // newTestClient returns a client of the server at url, impatient between retries.
 func newTestClient(t *testing.T, url string, opts ...Option) *Client {
 	t.Helper()

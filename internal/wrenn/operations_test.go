@@ -5,11 +5,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/wrennhq/wrenn-operator/internal/wrenn/contract"
 )
 
 var wantSandbox = &Sandbox{
@@ -34,6 +37,14 @@ type operation struct {
 	status int
 	answer string
 	want   any
+	// jwt operations take a token, anonymous ones nothing, all others an API key.
+	jwt, anonymous bool
+	// only is the one generation that has it.
+	only Generation
+	// media is the answer's type, if it is not JSON.
+	media string
+	// beyond: the answer is beyond the contract on purpose.
+	beyond bool
 }
 
 func none(err error) (any, error) { return nil, err }
@@ -57,7 +68,7 @@ var operations = []operation{
 		call: func(ctx context.Context, c *Client) (any, error) { return c.Sandbox(testID).Get(ctx) },
 	},
 	{
-		name: "get a status of the future", method: "GET", path: "/" + testID, status: 200,
+		name: "get a status of the future", beyond: true, method: "GET", path: "/" + testID, status: 200,
 		answer: `{"id":"` + testID + `","status":"dreaming","metadata":{"kernel_version":"6.1"},"later":[1]}`,
 		want:   &Sandbox{ID: testID, Status: "dreaming", Metadata: map[string]string{"kernel_version": "6.1"}},
 		call:   func(ctx context.Context, c *Client) (any, error) { return c.Sandbox(testID).Get(ctx) },
@@ -107,12 +118,12 @@ var operations = []operation{
 	},
 	{
 		name: "download", method: "POST", path: "/" + testID + "/files/read", body: `{"path":"/a b"}`, status: 200,
-		answer: "\x00\xff", want: []byte{0, 0xff},
+		media: "application/octet-stream", answer: "\x00\xff", want: []byte{0, 0xff},
 		call: func(ctx context.Context, c *Client) (any, error) { return c.Sandbox(testID).Download(ctx, "/a b", 2) },
 	},
 	{
 		name: "stream download", method: "POST", path: "/" + testID + "/files/stream/read", body: `{"path":"x"}`, status: 200,
-		answer: "abc", want: []byte("abc"),
+		media: "application/octet-stream", answer: "abc", want: []byte("abc"),
 		call: func(ctx context.Context, c *Client) (any, error) {
 			r, err := c.Sandbox(testID).StreamDownload(ctx, "x")
 			if err != nil {
@@ -129,6 +140,16 @@ var operations = []operation{
 			{Time: time.Unix(60, 0).UTC(), CPUPercent: 1.5, MemoryBytes: 3, DiskBytes: 4},
 		}},
 		call: func(ctx context.Context, c *Client) (any, error) { return c.Sandbox(testID).Metrics(ctx, Range1h) },
+	},
+	{
+		name: "stats", method: "GET", path: "/stats?range=1h", status: 200,
+		answer: `{"range":"1h","current":{"running_count":1,"vcpus_reserved":2,"memory_mb_reserved":3},` +
+			`"peaks":{"running_count":4,"vcpus":5,"memory_mb":6},"series":{"labels":["2026-01-02T03:04:05Z"],"running":[7],"vcpus":[8],"memory_mb":[9]}}`,
+		want: &Stats{
+			Range: Stats1h, Current: StatsSample{Running: 1, VCPUs: 2, MemoryMB: 3}, Peaks: StatsSample{Running: 4, VCPUs: 5, MemoryMB: 6},
+			Series: []StatsSample{{Time: at, Running: 7, VCPUs: 8, MemoryMB: 9}},
+		},
+		call: func(ctx context.Context, c *Client) (any, error) { return c.Sandboxes.Stats(ctx, "") },
 	},
 	{
 		name: "create snapshot", method: "POST", path: "/v1/snapshots", status: 201, answer: snapshotJSON, want: wantSnapshot,
@@ -149,41 +170,80 @@ var operations = []operation{
 }
 
 func TestOperations(t *testing.T) {
+	terms, err := contract.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, g := range generations {
-		for _, op := range operations {
+		for _, op := range slices.Concat(operations, capsuleOnly, managed) {
+			if op.only != "" && op.only != g {
+				continue
+			}
 			t.Run(string(g)+"/"+op.name, func(t *testing.T) {
-				path := op.path
-				if !strings.HasPrefix(path, "/v1") {
-					path = g.prefix() + path
-				}
-				var sent []string
-				c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-					body, err := io.ReadAll(r.Body)
-					if err != nil {
-						t.Errorf("reading the request: %v", err)
+				checked := terms.NewTransport(http.DefaultTransport, "/prefix", func(err error) {
+					if !op.beyond {
+						t.Error(err)
 					}
-					sent = append(sent, r.Method+" "+r.URL.RequestURI()+" "+string(body))
-					if r.Header.Get("X-API-Key") != testKey || r.Header.Get("User-Agent") != "tester" {
-						t.Errorf("headers are %v", r.Header)
-					}
-					if r.Header.Get("Idempotency-Key") != "" {
-						t.Error("an Idempotency-Key lets the transport send a POST twice")
-					}
-					answer(w, op.status, op.answer)
-				}, WithGeneration(g), WithUserAgent("tester"))
-				c.base.Path = "/prefix"
-				got, err := op.call(t.Context(), c)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(op.want, got); diff != "" {
-					t.Errorf("result differs (-want +got):\n%s", diff)
-				}
-				if diff := cmp.Diff([]string{op.method + " /prefix" + path + " " + op.body}, sent); diff != "" {
-					t.Errorf("requests differ (-want +got):\n%s", diff)
-				}
+				})
+				op.run(t, g, WithHTTPClient(&http.Client{Transport: checked}))
 			})
 		}
+	}
+}
+
+// run does an operation once against a server with a canned answer.
+func (op operation) run(t *testing.T, g Generation, opts ...Option) {
+	t.Helper()
+	path := op.path
+	if !strings.HasPrefix(path, "/v1") && path != "/health" {
+		path = g.prefix() + path
+	}
+	var sent []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("reading the request: %v", err)
+		}
+		sent = append(sent, r.Method+" "+r.URL.RequestURI()+" "+string(body))
+		op.checkHeader(t, r.Header)
+		if op.media != "" {
+			w.Header().Set("Content-Type", op.media)
+			w.WriteHeader(op.status)
+			_, _ = io.WriteString(w, op.answer)
+			return
+		}
+		answer(w, op.status, op.answer)
+	}, append(opts, WithGeneration(g), WithUserAgent("tester"))...)
+	c.base.Path = "/prefix"
+	if op.jwt {
+		c.cred = testToken(t)
+	}
+	got, err := op.call(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(op.want, got); diff != "" {
+		t.Errorf("result differs (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{op.method + " /prefix" + path + " " + op.body}, sent); diff != "" {
+		t.Errorf("requests differ (-want +got):\n%s", diff)
+	}
+}
+
+func (op operation) checkHeader(t *testing.T, h http.Header) {
+	t.Helper()
+	key, token := testKey, ""
+	switch {
+	case op.anonymous:
+		key = ""
+	case op.jwt:
+		key, token = "", "Bearer "+testJWT
+	}
+	if h.Get("X-API-Key") != key || h.Get("Authorization") != token || h.Get("User-Agent") != "tester" {
+		t.Errorf("headers are %v", h)
+	}
+	if h.Get("Idempotency-Key") != "" {
+		t.Error("an Idempotency-Key lets the transport send a POST twice")
 	}
 }
 

@@ -9,10 +9,21 @@ import (
 // not in this table is judged by its status.
 var statusOf = map[Code]int{
 	CodeInvalidRequest:     http.StatusBadRequest,
+	CodeInvalidToken:       http.StatusBadRequest,
+	CodeAlreadyActivated:   http.StatusBadRequest,
+	CodeLastLoginMethod:    http.StatusBadRequest,
 	CodeUnauthorized:       http.StatusUnauthorized,
+	CodeWrongPassword:      http.StatusUnauthorized,
 	CodeForbidden:          http.StatusForbidden,
+	CodeNoTeam:             http.StatusForbidden,
 	CodeAccountDeactivated: http.StatusForbidden,
+	CodeAccountDisabled:    http.StatusForbidden,
+	CodeNotActivated:       http.StatusForbidden,
 	CodeNotFound:           http.StatusNotFound,
+	CodeProviderNotFound:   http.StatusNotFound,
+	CodeEmailTaken:         http.StatusConflict,
+	CodeSignupCooldown:     http.StatusConflict,
+	CodeOwnsTeam:           http.StatusConflict,
 	CodeInvalidState:       http.StatusConflict,
 	CodeConflict:           http.StatusConflict,
 	CodeAlreadyExists:      http.StatusConflict,
@@ -25,6 +36,7 @@ var statusOf = map[Code]int{
 	CodeInternalError:      http.StatusInternalServerError,
 	CodeDBError:            http.StatusInternalServerError,
 	CodeReadError:          http.StatusInternalServerError,
+	CodeBuildError:         http.StatusInternalServerError,
 	CodeAgentError:         http.StatusBadGateway,
 	CodeHostUnavailable:    http.StatusServiceUnavailable,
 	CodeNoHostsAvailable:   http.StatusServiceUnavailable,
@@ -55,8 +67,20 @@ func IsUnauthorized(err error) bool { return said(err, http.StatusUnauthorized, 
 
 // IsForbidden reports that the service knows the credential and does not let it do this.
 func IsForbidden(err error) bool {
-	return said(err, http.StatusForbidden, CodeForbidden, CodeAccountDeactivated)
+	return said(err, http.StatusForbidden, CodeForbidden, CodeAccountDeactivated, CodeAccountDisabled, CodeNotActivated, CodeNoTeam)
 }
+
+// IsNotActivated reports that the account waits for the token of a mail: see Auth.Activate.
+func IsNotActivated(err error) bool { return said(err, 0, CodeNotActivated) }
+
+// IsEmailTaken reports that there is an account with the address.
+func IsEmailTaken(err error) bool { return said(err, 0, CodeEmailTaken) }
+
+// IsInvalidToken reports that a token of a mail is unknown or expired.
+func IsInvalidToken(err error) bool { return said(err, 0, CodeInvalidToken) }
+
+// IsWrongPassword reports that the current password is another one.
+func IsWrongPassword(err error) bool { return said(err, 0, CodeWrongPassword) }
 
 // IsInvalidRequest reports that the service found the request malformed.
 func IsInvalidRequest(err error) bool { return said(err, http.StatusBadRequest, CodeInvalidRequest) }
@@ -67,7 +91,7 @@ func IsInvalidState(err error) bool { return said(err, 0, CodeInvalidState) }
 // IsConflict reports any 409 of the service: a state, a name, or sandboxes in the way.
 func IsConflict(err error) bool {
 	return said(err, http.StatusConflict, CodeConflict, CodeInvalidState, CodeAlreadyExists, CodeTemplateNameTaken,
-		CodeNameReserved, CodeHasActiveSandboxes, CodeHostHasSandboxes)
+		CodeNameReserved, CodeHasActiveSandboxes, CodeHostHasSandboxes, CodeEmailTaken, CodeSignupCooldown, CodeOwnsTeam)
 }
 
 // IsAlreadyExists reports that a snapshot of the team has the name, whichever of the two codes says so.
