@@ -32,8 +32,10 @@ func TestTail(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			command := Command{Env: []EnvVar{
-				{Name: "A", Value: other, Secret: true}, {Name: "B", Value: secret + "\n", Secret: true},
-				{Name: "SHORT", Value: "b", Secret: true}, {Name: "PLAIN", Value: "before"},
+				{Name: "A", Value: other, Secret: true},
+				{Name: "B", Value: secret + "\n", Secret: true},
+				{Name: "SHORT", Value: "b", Secret: true},
+				{Name: "PLAIN", Value: "before"},
 			}}
 			tail := newTail(20, command.secrets())
 			for _, w := range tc.writes {
