@@ -34,15 +34,15 @@ func shells(t *testing.T) map[string][]string {
 		if err != nil {
 			continue
 		}
-		real, err := filepath.EvalSymlinks(path)
+		resolved, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// Bash alone does other things under another name.
-		if seen[real] && shell.name == "sh" && filepath.Base(real) != "bash" {
+		if seen[resolved] && shell.name == "sh" && filepath.Base(resolved) != "bash" {
 			continue
 		}
-		seen[real] = true
+		seen[resolved] = true
 		found[shell.name] = append([]string{path}, shell.argv[1:]...)
 	}
 	return found

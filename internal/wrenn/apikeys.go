@@ -9,7 +9,7 @@ import (
 	"github.com/wrennhq/wrenn-operator/internal/wrenn/internal/api"
 )
 
-const apiKeysPath = "/v1/api-keys"
+const apiKeysPath = "/v1/api-keys" //nolint:gosec // G101: a route
 
 // APIKeys are the API keys of the token's team. They take a client with a JWT; any other is ErrUnauthenticated.
 type APIKeys struct{ c *Client }

@@ -30,7 +30,7 @@ const (
 
 // Final reports whether the status never changes again.
 func (s BuildStatus) Final() bool {
-	return s == BuildSucceeded || s == BuildFailed || s == BuildCancelled //nolint:misspell // The service's word.
+	return s == BuildSucceeded || s == BuildFailed || s == BuildCancelled
 }
 
 // Build is the making of a template.

@@ -19,7 +19,7 @@ const maxTokenBytes = 8 << 10
 
 // The headers that credentials travel in, which also tell the kinds of credentials apart.
 const (
-	headerAPIKey = "X-API-Key"
+	headerAPIKey = "X-API-Key" //nolint:gosec // G101: the name of a header
 	headerJWT    = "Authorization"
 )
 
