@@ -71,6 +71,13 @@ var (
 	ErrTimeout = errors.New("timeout")
 	// ErrIncomplete: there is more than can be had. What was yielded before it is right.
 	ErrIncomplete = errors.New("incomplete")
+	// ErrFinal: the sandbox is stopped or in error, for good.
+	ErrFinal = errors.New("the sandbox is in a final status")
+	// ErrPaused: the sandbox is paused and has to be resumed first.
+	ErrPaused = errors.New("the sandbox is paused")
+	// ErrProcessNotFound: there is no such process any more. The service says so by saying nothing, which a connection that
+	// is lost at once looks like too.
+	ErrProcessNotFound = errors.New("no such process")
 	// ErrStreamLost: a stream ended without an exit event. What became of the command is unknown.
 	ErrStreamLost = errors.New("stream ended without an exit event")
 	// ErrStreamRefused: the server answered the start of a stream with an error event in place of a start event. The

@@ -2,14 +2,7 @@ package wrenn
 
 import (
 	"context"
-	"errors"
 	"iter"
-	"net/http"
-	"sync"
-	"sync/atomic"
-	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/wrennhq/wrenn-operator/internal/wrenn/internal/api"
 )
@@ -50,21 +43,13 @@ type StreamEvent struct {
 	ExitCode int
 }
 
-// ExecStream is a view of a running command. Losing it, stopping it and closing it leave the command running: the API
-// has no means to end it but another command. Use Events from one goroutine; Stop and Close may be called from any.
+// ExecStream is a view of a running command. Losing it, stopping it and closing it leave the command running: to end it,
+// KillProcess where the generation has it, and else another command. Use Events from one goroutine; Stop and Close may be
+// called from any.
 type ExecStream struct {
-	// ctx is the context that ExecStream was called with: it governs the stream, not one call.
-	ctx   context.Context
-	conn  *websocket.Conn
-	beat  heartbeat
-	start StreamEvent
+	*socket
 
-	// frames counts what was read, for the heartbeat.
-	frames   atomic.Int64
-	consumed atomic.Bool
-	// unwatch ends the watch over ctx.
-	unwatch func() bool
-	close   sync.Once
+	start StreamEvent
 }
 
 // ExecStream starts a command and returns when it has started; Events then begins with the start event. The context
@@ -80,32 +65,27 @@ func (h *SandboxHandle) ExecStream(ctx context.Context, req ExecStreamRequest) (
 	if req.Cmd == "" {
 		return nil, invalidArgument(opExecStream, "the command is empty")
 	}
-	k, err := h.c.sandboxCall(ctx, call{op: opExecStream, method: http.MethodGet, path: "/" + h.id + "/exec/stream"})
-	if err != nil {
-		return nil, err
-	}
-	startCtx, cancel := context.WithTimeoutCause(ctx, h.c.settings.requestTimeout, errBudget)
+	startCtx, cancel := h.c.starting(ctx)
 	defer cancel()
-	conn, err := h.c.dial(startCtx, k)
+	conn, err := h.openSocket(ctx, startCtx, call{op: opExecStream, path: "/exec/stream", effect: true})
 	if err != nil {
-		h.c.learn(err)
 		return nil, err
 	}
-	s := &ExecStream{ctx: ctx, conn: conn, beat: h.c.beat}
-	s.unwatch = context.AfterFunc(ctx, s.shut)
-	if err := s.begin(startCtx, req); err != nil {
+	s := &ExecStream{socket: conn}
+	message := api.ExecStreamStart{Type: api.ExecStreamStartTypeStart, Cmd: req.Cmd, Args: req.Args}
+	if err := s.send(startCtx, message); err != nil {
+		s.shut()
+		return nil, err
+	}
+	if err := s.begin(startCtx); err != nil {
 		s.shut()
 		return nil, err
 	}
 	return s, nil
 }
 
-// begin sends the start message and takes the first event, which tells whether the command runs.
-func (s *ExecStream) begin(ctx context.Context, req ExecStreamRequest) error {
-	message := jsonBody(api.ExecStreamStart{Type: api.ExecStreamStartTypeStart, Cmd: req.Cmd, Args: req.Args})
-	if err := s.conn.Write(ctx, websocket.MessageText, message); err != nil {
-		return s.lost(ctx, err)
-	}
+// begin takes the first event, which tells whether the command runs.
+func (s *ExecStream) begin(ctx context.Context) error {
 	event, err := s.next(ctx)
 	switch {
 	case err != nil:
@@ -114,7 +94,7 @@ func (s *ExecStream) begin(ctx context.Context, req ExecStreamRequest) error {
 		s.start = event
 		return nil
 	case event.Type == StreamError:
-		return &Error{Op: opExecStream, Ambiguous: true, Err: ErrStreamRefused}
+		return &Error{Op: s.op, Ambiguous: s.effect, Err: ErrStreamRefused}
 	}
 	return s.lost(ctx, errBadFrame)
 }
@@ -129,7 +109,7 @@ func (s *ExecStream) PID() int { return s.start.PID }
 func (s *ExecStream) Events() iter.Seq2[StreamEvent, error] {
 	return func(yield func(StreamEvent, error) bool) {
 		if s.consumed.Swap(true) {
-			yield(StreamEvent{}, &Error{Op: opExecStream, Message: "the events were read before", Ambiguous: true, Err: ErrStreamLost})
+			yield(StreamEvent{}, s.readTwice())
 			return
 		}
 		defer s.shut()
@@ -158,38 +138,15 @@ func (s *ExecStream) Events() iter.Seq2[StreamEvent, error] {
 
 // nextWatched is next with a heartbeat for as long as nothing comes.
 func (s *ExecStream) nextWatched() (StreamEvent, error) {
-	seen := s.frames.Load()
-	timer := time.AfterFunc(s.beat.every, func() { s.probe(seen) })
-	defer timer.Stop()
+	stop := s.watch()
+	defer stop()
 	return s.next(s.ctx)
-}
-
-// probe asks a silent server for a sign of life, from time to time until a frame comes, and closes the connection when
-// there is none. A pong can wait behind output that nobody takes: then the frames before it are the sign.
-func (s *ExecStream) probe(seen int64) {
-	if s.frames.Load() != seen {
-		return
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.beat.within)
-	defer cancel()
-	err := s.conn.Ping(ctx)
-	switch {
-	case s.frames.Load() != seen:
-	case err != nil:
-		_ = s.conn.CloseNow()
-	default:
-		time.AfterFunc(s.beat.every, func() { s.probe(seen) })
-	}
 }
 
 // Stop asks the server to end the stream. It does not end the command, and no exit event follows: Events ends with
 // ErrStreamLost.
 func (s *ExecStream) Stop(ctx context.Context) error {
-	message := jsonBody(api.ExecStreamStop{Type: api.Stop})
-	if err := s.conn.Write(ctx, websocket.MessageText, message); err != nil {
-		return s.lost(ctx, err)
-	}
-	return nil
+	return s.send(ctx, api.ExecStreamStop{Type: api.Stop})
 }
 
 // Close releases the connection at once and can be called at any time, from any goroutine, and again. It does not end
@@ -197,26 +154,4 @@ func (s *ExecStream) Stop(ctx context.Context) error {
 func (s *ExecStream) Close() error {
 	s.shut()
 	return nil
-}
-
-func (s *ExecStream) shut() {
-	s.close.Do(func() {
-		s.unwatch()
-		_ = s.conn.CloseNow()
-	})
-}
-
-// lost is the error of a stream that ended without an exit event: what became of the command is unknown.
-func (s *ExecStream) lost(ctx context.Context, err error) *Error {
-	e := &Error{Op: opExecStream, Message: ErrStreamLost.Error(), Ambiguous: true, Err: ErrStreamLost}
-	switch {
-	case ctx.Err() != nil:
-		ended := endOf(ctx)
-		e.Message, e.Err = e.Message+": "+ended.Error(), errors.Join(ErrStreamLost, ended)
-	case errors.Is(err, errBadFrame):
-		e.Message, e.Err = e.Message+": "+errBadFrame.Error(), errors.Join(ErrStreamLost, ErrInvalidResponse)
-	case errors.Is(err, ErrResponseTooLarge):
-		e.Message, e.Err = e.Message+": a message is too large", errors.Join(ErrStreamLost, ErrResponseTooLarge)
-	}
-	return e
 }

@@ -21,22 +21,30 @@ func streaming(t *testing.T, script func(context.Context, *websocket.Conn)) *San
 		if r.URL.Path != "/v1/sandboxes/"+testID+"/exec/stream" || r.Header.Get("X-API-Key") != testKey {
 			t.Errorf("request %s with %v", r.URL, r.Header)
 		}
-		conn, err := websocket.Accept(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer func() { _ = conn.CloseNow() }()
-		// The request's context lives as long as the test server lets it; a stuck script must not outlive the test.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 20*time.Second)
-		defer cancel()
-		_, start, err := conn.Read(ctx)
-		if want := `{"args":["-c","x"],"cmd":"sh","type":"start"}`; err != nil || string(start) != want {
-			t.Errorf("start message is %s, %v", start, err)
-		}
-		script(ctx, conn)
+		accept(t, w, r, func(ctx context.Context, conn *websocket.Conn) {
+			_, start, err := conn.Read(ctx)
+			if want := `{"args":["-c","x"],"cmd":"sh","type":"start"}`; err != nil || string(start) != want {
+				t.Errorf("start message is %s, %v", start, err)
+			}
+			script(ctx, conn)
+		})
 	})
 	return c.Sandbox(testID)
+}
+
+// accept upgrades, does what the script says, and ends without a close frame.
+func accept(t *testing.T, w http.ResponseWriter, r *http.Request, script func(context.Context, *websocket.Conn)) {
+	t.Helper()
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = conn.CloseNow() }()
+	// The request's context lives as long as the test server lets it; a stuck script must not outlive the test.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 20*time.Second)
+	defer cancel()
+	script(ctx, conn)
 }
 
 // say sends frames and leaves.

@@ -3,28 +3,13 @@ package wrenn
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/wrennhq/wrenn-operator/internal/wrenn/internal/api"
-)
-
-// heartbeat is how a silent stream is told from a dead one: the server sends no pings.
-type heartbeat struct {
-	// every is the silence after which a ping is sent; within is the time for its pong.
-	every, within time.Duration
-}
-
-var defaultBeat = heartbeat{every: 30 * time.Second, within: 20 * time.Second}
-
-var (
-	errBadFrame   = errors.New("a message breaks the protocol")
-	errErrorEvent = errors.New("error event")
 )
 
 // dial upgrades to WebSocket. The context governs the handshake only.
@@ -105,16 +90,10 @@ func (r *replay) Read(p []byte) (int, error) {
 // next reads the next event. Events of kinds that came after this was written are skipped.
 func (s *ExecStream) next(ctx context.Context) (StreamEvent, error) {
 	for {
-		kind, frame, err := s.conn.Read(ctx)
-		switch {
-		case errors.Is(err, websocket.ErrMessageTooBig):
-			return StreamEvent{}, ErrResponseTooLarge
-		case err != nil:
+		frame, err := s.frame(ctx)
+		if err != nil {
 			return StreamEvent{}, err
-		case kind != websocket.MessageText:
-			return StreamEvent{}, errBadFrame
 		}
-		s.frames.Add(1)
 		event, known, err := parseFrame(frame)
 		if err != nil || known {
 			return event, err
