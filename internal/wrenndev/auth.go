@@ -57,35 +57,47 @@ func newAuthenticator(c credentials) *authenticator {
 	return a
 }
 
+// caller is whose a request is.
+type caller struct {
+	// kind is the audit log's word: user, api_key or system.
+	kind string
+	// id and name are those of the user or the key.
+	id, name string
+	// team is the one that the request is made in.
+	team string
+	// role is the user's in the team: owner, admin or member.
+	role string
+}
+
 // byHeaders identifies the caller. An API key that is given and bad is the end: the
 // token is not tried.
-func (a *authenticator) byHeaders(h http.Header, want access) (team string, err error) {
+func (a *authenticator) byHeaders(h http.Header, want access) (caller, error) {
 	if key := h.Get("X-API-Key"); key != "" {
 		team, ok := a.keys[sha256.Sum256([]byte(key))]
 		if !ok {
-			return "", unauthorized("invalid API key")
+			return caller{}, unauthorized("invalid API key")
 		}
 		if want == accessToken {
-			return "", unauthorized("this route takes no API key")
+			return caller{}, unauthorized("this route takes no API key")
 		}
-		return team, nil
+		return caller{kind: "api_key", team: team}, nil
 	}
 	token, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer ")
 	if !ok {
-		return "", unauthorized("X-API-Key or Authorization: Bearer <token> required")
+		return caller{}, unauthorized("X-API-Key or Authorization: Bearer <token> required")
 	}
 	return a.byToken(token)
 }
 
-func (a *authenticator) byToken(token string) (team string, err error) {
+func (a *authenticator) byToken(token string) (caller, error) {
 	var c claims
-	_, err = jwt.ParseWithClaims(token, &c,
+	_, err := jwt.ParseWithClaims(token, &c,
 		func(*jwt.Token) (any, error) { return a.secret, nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired())
 	if err != nil || !a.teams[c.TeamID] {
-		return "", unauthorized("invalid or expired token")
+		return caller{}, unauthorized("invalid or expired token")
 	}
-	return c.TeamID, nil
+	return caller{kind: "user", id: c.Subject, name: c.Name, team: c.TeamID, role: c.Role}, nil
 }
 
 func (a *authenticator) sign(userID, email, teamID string, life time.Duration) (string, error) {
@@ -106,8 +118,8 @@ func (s *Server) authorize(c *call, want access) error {
 	if want == accessNone {
 		return nil
 	}
-	team, err := s.auth.byHeaders(c.r.Header, want)
-	c.team = team
+	var err error
+	c.caller, err = s.auth.byHeaders(c.r.Header, want)
 	return err
 }
 

@@ -16,9 +16,9 @@ type call struct {
 	op     string
 	gen    generation
 	params map[string]string
-	team   string
-	entry  *requestEntry
-	fault  scripted
+	caller
+	entry *requestEntry
+	fault scripted
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }

@@ -10,24 +10,18 @@ import (
 	"path/filepath"
 )
 
-// journalEntry is one change: exactly one field is set.
-type journalEntry struct {
-	Sandbox  *sandboxRow  `json:"sandbox,omitempty"`
-	Snapshot *snapshotRow `json:"snapshot,omitempty"`
-}
-
-// journal is the state on disk: one JSON line for each change, the last one of a
-// key counts. Appending is cheap; every start writes it anew with one line a key.
-type journal struct {
+// journal is state on disk: one JSON line for each change, the last one of a key
+// counts. Appending is cheap; every start writes it anew with one line a key.
+type journal[Entry any] struct {
 	path string
 	file *os.File
 	err  error // the first failed write; the state in memory stays right
 }
 
-func openJournal(path string, each func(journalEntry)) (*journal, error) {
+func openJournal[Entry any](path string, each func(Entry)) (*journal[Entry], error) {
 	f, err := os.Open(path) //nolint:gosec // in the server's own data directory
 	if errors.Is(err, fs.ErrNotExist) {
-		return &journal{path: path}, nil
+		return &journal[Entry]{path: path}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -39,9 +33,9 @@ func openJournal(path string, each func(journalEntry)) (*journal, error) {
 		if err != nil {
 			// A line without an end was being written when the server was killed: the
 			// change it told of was not answered yet.
-			return &journal{path: path}, nil
+			return &journal[Entry]{path: path}, nil
 		}
-		var e journalEntry
+		var e Entry
 		if err := json.Unmarshal(line, &e); err != nil {
 			return nil, fmt.Errorf("state %s: %w", path, err)
 		}
@@ -50,7 +44,7 @@ func openJournal(path string, each func(journalEntry)) (*journal, error) {
 }
 
 // compact replaces the file by the entries and goes on appending to it.
-func (j *journal) compact(entries []journalEntry) error {
+func (j *journal[Entry]) compact(entries []Entry) error {
 	f, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*")
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
@@ -69,7 +63,7 @@ func (j *journal) compact(entries []journalEntry) error {
 	return nil
 }
 
-func (j *journal) add(e journalEntry) {
+func (j *journal[Entry]) add(e Entry) {
 	line, err := json.Marshal(e)
 	if err == nil {
 		_, err = j.file.Write(append(line, '\n'))
@@ -80,7 +74,7 @@ func (j *journal) add(e journalEntry) {
 }
 
 // close reports the first change that could not be kept.
-func (j *journal) close() error {
+func (j *journal[Entry]) close() error {
 	if j.file == nil {
 		return nil
 	}

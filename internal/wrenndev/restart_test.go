@@ -34,7 +34,7 @@ func TestStateSurvivesARestart(t *testing.T) {
 			if first.APIKey() != second.APIKey() || first.APIKeyOf("b") != second.APIKeyOf("b") || first.AdminToken() != second.AdminToken() {
 				t.Error("credentials changed")
 			}
-			if team, err := second.auth.byToken(first.Token()); err != nil || team == "" {
+			if who, err := second.auth.byToken(first.Token()); err != nil || who.team == "" {
 				t.Errorf("token of before: %v", err)
 			}
 			if _, err := os.Stat(half); !os.IsNotExist(err) {

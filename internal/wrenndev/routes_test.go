@@ -154,7 +154,7 @@ func TestLogin(t *testing.T) {
 	var got struct{ Token string }
 	c.want(http.StatusOK, "", http.MethodPost, "/v1/auth/login", `{"email":"a@b.c","password":"secret-word"}`).json(t, &got)
 	c.want(http.StatusUnauthorized, "unauthorized", http.MethodPost, "/v1/auth/login", `{"email":"a@b.c","password":"wrong"}`)
-	if team, err := s.auth.byToken(got.Token); err != nil || team != s.secrets.Teams[0].ID {
-		t.Errorf("token is for %q: %v", team, err)
+	if who, err := s.auth.byToken(got.Token); err != nil || who.team != s.secrets.Teams[0].ID {
+		t.Errorf("token is for %q: %v", who.team, err)
 	}
 }

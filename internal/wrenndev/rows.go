@@ -49,10 +49,16 @@ type snapshotRow struct {
 
 type snapshotKey struct{ team, name string }
 
-// rows is the control plane's database.
+// journalEntry is one change of the rows: exactly one field is set.
+type journalEntry struct {
+	Sandbox  *sandboxRow  `json:"sandbox,omitempty"`
+	Snapshot *snapshotRow `json:"snapshot,omitempty"`
+}
+
+// rows is what the control plane knows of sandboxes and snapshots.
 type rows struct {
 	mu        sync.Mutex
-	journal   *journal
+	journal   *journal[journalEntry]
 	seq       int64
 	sandboxes map[string]*sandboxRow
 	snapshots map[snapshotKey]*snapshotRow

@@ -130,14 +130,14 @@ func (st *stream) serve(ctx context.Context) error {
 // admit does on C paths what S does before the upgrade.
 func (st *stream) admit(ctx context.Context) error {
 	s, c := st.server, st.call
-	team, err := s.auth.byHeaders(c.r.Header, accessData)
+	who, err := s.auth.byHeaders(c.r.Header, accessData)
 	if err != nil {
 		wait, cancel := context.WithTimeout(ctx, s.cfg.AuthWait)
 		defer cancel()
 		select {
 		case msg := <-st.messages:
 			if msg.Type == "auth" {
-				team, err = s.auth.byToken(msg.Token)
+				who, err = s.auth.byToken(msg.Token)
 			}
 		case <-wait.Done():
 		}
@@ -145,7 +145,7 @@ func (st *stream) admit(ctx context.Context) error {
 			return unauthorized("authentication failed")
 		}
 	}
-	c.team = team
+	c.caller = who
 	row, err := s.ownRow(c)
 	if err != nil {
 		return notFoundOnStream()
