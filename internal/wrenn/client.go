@@ -41,10 +41,13 @@ type Client struct {
 	limits      limits
 	pace        pace
 	beat        heartbeat
+	code        codePace
 	rest        *http.Client
 	streams     *http.Client
+	ports       *http.Client
 
 	generation *generation
+	kernels    *kernels
 }
 
 // New returns a client of the server at baseURL, an http or https URL whose path, like /api, is kept in front of every
@@ -69,9 +72,11 @@ func New(baseURL string, cred Credential, opts ...Option) (*Client, error) {
 	}
 	c := &Client{
 		base: base, proxyDomain: domain, cred: cred, settings: s, limits: defaultLimits, pace: defaultPace, beat: defaultBeat,
+		code: defaultCodePace, kernels: &kernels{known: map[kernelKey]*kernel{}},
 		generation: newGeneration(s.generation),
 	}
 	c.rest, c.streams = newHTTPClients(s)
+	c.ports = refuseRedirects(forPorts(c.streams.Transport, base))
 	c.Sandboxes = &Sandboxes{c: c}
 	c.Snapshots = &Snapshots{c: c}
 	c.APIKeys, c.Hosts, c.Teams, c.Audit = &APIKeys{c: c}, &Hosts{c: c}, &Teams{c: c}, &Audit{c: c}
@@ -91,6 +96,9 @@ func (c *Client) CloseIdleConnections() {
 	}
 	if c.settings.streamTransport == nil {
 		c.streams.CloseIdleConnections()
+	}
+	if _, copied := c.ports.Transport.(*http.Transport); copied {
+		c.ports.CloseIdleConnections()
 	}
 }
 

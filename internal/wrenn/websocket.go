@@ -21,21 +21,32 @@ func (c *Client) dial(ctx context.Context, k call) (*websocket.Conn, error) {
 	u.Path += k.path
 	header := http.Header{"User-Agent": {c.settings.userAgent}}
 	c.cred.authorize(header)
-	shake := &handshake{base: c.streams.Transport, limit: c.limits.errorBody}
+	conn, refused, err := c.upgrade(ctx, k.op, c.streams.Transport, u, &websocket.DialOptions{HTTPHeader: header})
+	if refused != nil {
+		return nil, c.refusal(ctx, k, refused)
+	}
+	return conn, err
+}
+
+// upgrade opens a WebSocket by way of a transport. The context governs the handshake only. An answer that is no upgrade is
+// returned for the caller to judge; it has nothing to close.
+func (c *Client) upgrade(
+	ctx context.Context, op string, rt http.RoundTripper, u url.URL, opts *websocket.DialOptions,
+) (conn *websocket.Conn, refused *http.Response, err error) {
+	shake := &handshake{base: rt, limit: c.limits.errorBody}
+	opts.HTTPClient = refuseRedirects(shake)
 	// The response's body is that of the connection, or was taken by the handshake.
-	conn, _, err := websocket.Dial(ctx, wsURL(u), &websocket.DialOptions{ //nolint:bodyclose // See above.
-		HTTPClient: refuseRedirects(shake), HTTPHeader: header,
-	})
+	conn, _, err = websocket.Dial(ctx, wsURL(u), opts) //nolint:bodyclose // See above.
 	switch {
 	case err == nil:
 		conn.SetReadLimit(c.limits.frame)
-		return conn, nil
+		return conn, nil, nil
 	case shake.refused != nil:
-		return nil, c.refusal(ctx, k, shake.refused)
+		return nil, shake.refused, nil
 	case shake.upgraded:
-		return nil, &Error{Op: k.op, StatusCode: http.StatusSwitchingProtocols, Message: "the upgrade is not valid", Err: ErrInvalidResponse}
+		return nil, nil, &Error{Op: op, StatusCode: http.StatusSwitchingProtocols, Message: "the upgrade is not valid", Err: ErrInvalidResponse}
 	}
-	return nil, transportFailure(ctx, k.op, err)
+	return nil, nil, ownError(ctx, op, err)
 }
 
 func wsURL(u url.URL) string {
