@@ -228,9 +228,9 @@ h.update(HTML("new"))`)
 
 func testJupyterExceptions(t *testing.T, h *SandboxHandle) {
 	for source, want := range map[string]CodeError{
-		"print('before')\n1/0":       {Name: "ZeroDivisionError", Value: "division by zero"},
+		"print('before')\n1/0":          {Name: "ZeroDivisionError", Value: "division by zero"},
 		"print('before');raise OSError": {Name: "OSError"},
-		"print('before')\ninput('?')":  {Name: "StdinNotImplementedError", Value: "raw_input was called, but this frontend does not support input requests."},
+		"print('before')\ninput('?')":   {Name: "StdinNotImplementedError", Value: "raw_input was called, but this frontend does not support input requests."},
 	} {
 		var told []CodeError
 		r := cellResult(t, h, source, OnError(func(e CodeError) { told = append(told, e) }))

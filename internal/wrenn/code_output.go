@@ -76,21 +76,23 @@ func (o *cellOutput) take(m kernelMessage) error {
 	return nil
 }
 
-// reply takes the kernel's word on how the cell ended. It has the exception too, which the server may have dropped where
-// it was among the output.
+// reply takes the kernel's word on how the cell ended.
 func (o *cellOutput) reply(c messageContent) {
 	o.replied = true
 	switch c.Status {
 	case "error":
-		if o.result.Error == nil {
-			o.fail(c)
-		}
+		o.fail(c)
 	case "aborted", "abort":
 		o.aborted = true
 	}
 }
 
+// fail takes the exception, which is told twice: among the output, where a server may drop it, and in the reply. Either
+// can come first.
 func (o *cellOutput) fail(c messageContent) {
+	if o.result.Error != nil {
+		return
+	}
 	e := &CodeError{}
 	room := maxCodeError
 	take := func(text string) string {
