@@ -28,6 +28,10 @@ type gateway struct {
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		refuse(w, 500, CodeInternalError)
+		return
+	}
 	if !strings.HasPrefix(r.Host, "8888-"+testID+".localhost:") || r.Header.Get("X-API-Key") != testKey {
 		g.t.Errorf("request %s of %s with %v", r.URL, r.Host, r.Header)
 	}
