@@ -12,9 +12,13 @@ import (
 // first seeds are what a real kernel said; more are in testdata.
 func FuzzKernelMessage(f *testing.F) {
 	for _, m := range [][2]string{
-		busy, idle, input, replied, aborted, out("a"), {kindClear, `{"wait":true}`}, {kindStatus, `{"execution_state":"restarting"}`},
-		{kindError, `{"ename":"E","evalue":"v","traceback":["a"]}`}, {kindReply, `{"status":"error","ename":"E"}`},
-		{kindResult, `{"data":{"text/plain":"1","image/png":"AP8="},"execution_count":1}`}, {kindStream, `{"name":null}`},
+		busy, idle, input, replied, aborted, out("a"),
+		{kindClear, `{"wait":true}`},
+		{kindStatus, `{"execution_state":"restarting"}`},
+		{kindError, `{"ename":"E","evalue":"v","traceback":["a"]}`},
+		{kindReply, `{"status":"error","ename":"E"}`},
+		{kindResult, `{"data":{"text/plain":"1","image/png":"AP8="},"execution_count":1}`},
+		{kindStream, `{"name":null}`},
 		{kindDisplay, `{"data":{"application/json":{"a":[1]},"text/html":["a","b"],"x":null},"transient":{"display_id":"d"}}`},
 		{kindUpdate, `{"data":{"text/plain":"2"},"transient":{"display_id":"d"}}`},
 	} {

@@ -34,10 +34,14 @@ func TestRunCode(t *testing.T) {
 		"nothing":              {[][2]string{busy, replied, idle}, CodeResult{}},
 		"the reply last":       {[][2]string{busy, input, idle, replied}, CodeResult{}},
 		"output after a reply": {[][2]string{replied, out("a"), idle}, CodeResult{Stdout: "a"}},
-		"streams": {[][2]string{out("a"), {kindStream, `{"name":"stderr","text":"b\ud800"}`}, out("c"), {kindStream, `{"name":"third","text":"d"}`}, idle, replied},
-			CodeResult{Stdout: "ac", Stderr: "b\uFFFD"}},
-		"a value": {[][2]string{shown(kindResult, `{"text/plain":"1"}`, `,"execution_count":7`), idle, replied},
-			CodeResult{Text: "1", Results: []CodeOutput{plain("1", true)}}},
+		"streams": {
+			[][2]string{out("a"), {kindStream, `{"name":"stderr","text":"b\ud800"}`}, out("c"), {kindStream, `{"name":"third","text":"d"}`}, idle, replied},
+			CodeResult{Stdout: "ac", Stderr: "b\uFFFD"},
+		},
+		"a value": {
+			[][2]string{shown(kindResult, `{"text/plain":"1"}`, `,"execution_count":7`), idle, replied},
+			CodeResult{Text: "1", Results: []CodeOutput{plain("1", true)}},
+		},
 		"a display is no value":  {[][2]string{shown(kindDisplay, `{"text/plain":"1"}`, ""), idle, replied}, CodeResult{Results: []CodeOutput{plain("1", false)}}},
 		"an exception":           {[][2]string{raised, raisedReply, idle}, CodeResult{Error: e}},
 		"told late":              {[][2]string{raisedReply, raised, idle}, CodeResult{Error: e}},
