@@ -140,7 +140,7 @@ func (x *cell) overtime(live context.Context, end context.CancelCauseFunc) {
 }
 
 // verdict is the error of the cell, nil when it came to its end in time.
-func (x *cell) verdict(timed, live context.Context, intime bool, err error) error { //nolint:revive // Two contexts are meant.
+func (x *cell) verdict(timed, live context.Context, intime bool, err error) error {
 	e := &Error{Op: x.j.op, Ambiguous: true}
 	disturbed := x.interrupted.Load()
 	switch {
@@ -182,7 +182,7 @@ func (x *cell) timeIsUp(timed context.Context, err error) (string, error) {
 // message reads the next message, nil for one that is too large: whose that was cannot be told, and the next one can be
 // read all the same. Each piece that comes is a sign of life.
 func (x *cell) message(ctx context.Context) (frame []byte, isBinary bool, err error) {
-	stop := x.sock.watch()
+	stop := x.sock.watch() //nolint:contextcheck // The watch goes by the context of the socket.
 	kind, r, err := x.sock.conn.Reader(ctx)
 	stop()
 	if err != nil {
@@ -190,7 +190,7 @@ func (x *cell) message(ctx context.Context) (frame []byte, isBinary bool, err er
 	}
 	pieces := &pieceReader{x: x, r: r}
 	// A text that is as long as the limit needs some more around it.
-	frame, err = readLimited(pieces, int64(x.out.limit)+x.j.c.limits.frame)
+	frame, err = readLimited(pieces, int64(x.out.limit)+x.j.c.settings.limits.FrameBytes)
 	if errors.Is(err, ErrResponseTooLarge) {
 		_, err = io.Copy(io.Discard, pieces)
 		return nil, false, err

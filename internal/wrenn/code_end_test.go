@@ -3,7 +3,6 @@ package wrenn
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"testing"
@@ -139,11 +138,11 @@ func TestRunCodeWhenTimeIsUp(t *testing.T) {
 						return
 					}
 					interrupted <- struct{}{}
-					w.WriteHeader(204)
+					w.WriteHeader(http.StatusNoContent)
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				timeout, end := time.Minute, error(ErrTimeout)
+				timeout, end := time.Minute, ErrTimeout
 				switch ending {
 				case "timeout":
 					timeout = brief
@@ -161,7 +160,7 @@ func TestRunCodeWhenTimeIsUp(t *testing.T) {
 					t.Fatalf("error is %+v, with %+v", e, r)
 				}
 				for _, kind := range kinds {
-					if errors.Is(e, kind) != (tc.kind == kind) {
+					if errors.Is(e, kind) != errors.Is(tc.kind, kind) {
 						t.Errorf("error is %v, want %v", e, tc.kind)
 					}
 				}
@@ -211,11 +210,11 @@ func TestRunCodeWithACallbackThatPanics(t *testing.T) {
 	})
 	func() {
 		defer func() {
-			if recover() != io.EOF {
+			if recover() != "mine" {
 				t.Error("the panic is lost")
 			}
 		}()
-		_, _ = h.RunCode(t.Context(), "x", OnStdout(func(string) { panic(io.EOF) }))
+		_, _ = h.RunCode(t.Context(), "x", OnStdout(func(string) { panic("mine") }))
 	}()
 	// The kernel is free for the next cell.
 	ctx, cancel := context.WithTimeout(t.Context(), brief)

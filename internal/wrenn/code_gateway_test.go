@@ -49,7 +49,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /api/kernelspecs":
 		answer(w, 200, `{"default":"python3","kernelspecs":{"python3":{"name":"python3"}}}`)
 	case "POST /api/kernels/" + scriptedKernel + "/interrupt":
-		w.WriteHeader(204)
+		w.WriteHeader(http.StatusNoContent)
 	case "GET /api/kernels/" + scriptedKernel + "/channels":
 		accept(g.t, w, r, func(ctx context.Context, conn *websocket.Conn) {
 			g.script(ctx, kernelEndOf(g.t, ctx, conn, r.URL.Query().Get("session_id")))

@@ -97,7 +97,7 @@ func (j *jupyter) ask(ctx context.Context, method, path string, body []byte, wan
 	if resp.StatusCode != want {
 		return j.c.proxyRefusal(j.op, resp)
 	}
-	answer, err := readLimited(resp.Body, j.c.limits.object)
+	answer, err := readLimited(resp.Body, j.c.settings.limits.ObjectBytes)
 	switch {
 	case errors.Is(err, ErrResponseTooLarge):
 		return &Error{Op: j.op, StatusCode: resp.StatusCode, Err: ErrResponseTooLarge}

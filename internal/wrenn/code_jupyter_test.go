@@ -36,7 +36,7 @@ func jupyterServer(t *testing.T) *url.URL {
 	python := pythonWithJupyter(t)
 	home := t.TempDir()
 	spec := filepath.Join(home, "data", "kernels", secondSpec)
-	if err := os.MkdirAll(spec, 0o755); err != nil {
+	if err := os.MkdirAll(spec, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	kernelJSON, err := json.Marshal(map[string]any{
@@ -49,7 +49,8 @@ func jupyterServer(t *testing.T) *url.URL {
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	cmd := exec.Command(python, "-m", "jupyter_server", "--allow-root", "--no-browser", "--ServerApp.ip=127.0.0.1",
+	// It is ended by the cleanup, which the test's own context does not reach.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), python, "-m", "jupyter_server", "--allow-root", "--no-browser", "--ServerApp.ip=127.0.0.1",
 		"--ServerApp.port="+port, "--ServerApp.port_retries=0", "--ServerApp.token=", "--ServerApp.password=",
 		"--ServerApp.disable_check_xsrf=True", "--ServerApp.root_dir="+home)
 	cmd.Env = append(os.Environ(), "HOME="+home, "JUPYTER_DATA_DIR="+filepath.Join(home, "data"),
@@ -86,7 +87,7 @@ func pythonWithJupyter(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"/usr/bin/python3", "python3"} {
 		path, err := exec.LookPath(name)
-		if err == nil && exec.Command(path, "-c", "import jupyter_server, ipykernel, jupyter_client").Run() == nil {
+		if err == nil && exec.CommandContext(t.Context(), path, "-c", "import jupyter_server, ipykernel, jupyter_client").Run() == nil {
 			return path
 		}
 	}
@@ -96,7 +97,7 @@ func pythonWithJupyter(t *testing.T) string {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

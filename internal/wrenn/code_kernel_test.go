@@ -205,7 +205,7 @@ func TestRunCodeDoesNotWaitForEver(t *testing.T) {
 		"refused key":     {func(w http.ResponseWriter, _ *http.Request) { refuse(w, 401, CodeUnauthorized) }, time.Hour, []error{ErrProxyUnauthorized}},
 		"elsewhere": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://example.com/")
-			w.WriteHeader(302)
+			w.WriteHeader(http.StatusFound)
 		}, time.Hour, []error{ErrRedirected}},
 	} {
 		t.Run(name, func(t *testing.T) {

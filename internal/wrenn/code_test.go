@@ -2,6 +2,7 @@ package wrenn
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -245,7 +246,7 @@ func TestRunCodeReadsBinaryMessages(t *testing.T) {
 		text := message(k.request.Header.ID, "kernel", out("a"))
 		for _, frame := range []string{
 			"\x00\x00\x00\x01\x00\x00\x00\x08" + text,
-			"\x00\x00\x00\x02\x00\x00\x00\x0c\x00\x00" + string([]byte{byte((len(text) + 12) >> 8), byte(len(text) + 12)}) + text + "buffer",
+			"\x00\x00\x00\x02\x00\x00\x00\x0c" + string(binary.BigEndian.AppendUint32(nil, uint32(12+len(text)))) + text + "buffer", //nolint:gosec // It is short.
 		} {
 			_ = k.conn.Write(ctx, websocket.MessageBinary, []byte(frame))
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // HTTPClient returns a client whose requests go to a TCP port of the guest, through the service's proxy. A URL is either
@@ -82,9 +83,15 @@ func (t *portTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	sent := shown.Clone(req.Context())
 	cred.authorize(sent.Header)
+	began := time.Now()
 	resp, err := t.c.ports.Transport.RoundTrip(sent)
+	var e *Error
 	if err != nil {
-		return nil, transportFailure(req.Context(), t.op, err)
+		e = transportFailure(req.Context(), t.op, err)
+	}
+	t.c.told(req.Context(), call{op: t.op, method: req.Method}, began, e)
+	if e != nil {
+		return nil, e
 	}
 	resp.Request = shown
 	return resp, nil

@@ -51,7 +51,7 @@ func (c *Client) proxyRefusal(op string, resp *http.Response) *Error {
 // saysUnauthorized reports whether a 401 is in the service's protocol: the one refusal of the proxy that is.
 func (c *Client) saysUnauthorized(resp *http.Response) bool {
 	var wire api.Error
-	body, err := readLimited(resp.Body, c.limits.errorBody)
+	body, err := readLimited(resp.Body, c.settings.limits.ErrorBytes)
 	return err == nil && json.Unmarshal(body, &wire) == nil && Code(wire.Error.Code) == CodeUnauthorized
 }
 

@@ -34,17 +34,35 @@ func portClient(t *testing.T, h *SandboxHandle) *http.Client {
 	return hc
 }
 
-func get(t *testing.T, hc *http.Client, address string) (*http.Response, error) {
+// got is an answer, read to its end.
+type got struct {
+	status  int
+	body    string
+	header  http.Header
+	request *http.Request
+}
+
+func get(t *testing.T, hc *http.Client, address string) (got, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return send(t, hc, req)
+}
+
+func send(t *testing.T, hc *http.Client, req *http.Request) (got, error) {
+	t.Helper()
 	resp, err := hc.Do(req)
-	if err == nil {
-		t.Cleanup(func() { _ = resp.Body.Close() })
+	if err != nil {
+		return got{}, err
 	}
-	return resp, err
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got{resp.StatusCode, string(body), resp.Header, resp.Request}, nil
 }
 
 func TestHTTPClientSendsWhatTheGenerationDemands(t *testing.T) {
@@ -67,7 +85,7 @@ func TestHTTPClientSendsWhatTheGenerationDemands(t *testing.T) {
 				if r.Header.Get("X-API-Key") != tc.key || r.Header.Get("Authorization") != "" || tc.refused {
 					t.Errorf("sent %v", r.Header)
 				}
-				w.WriteHeader(204)
+				w.WriteHeader(http.StatusNoContent)
 			}, WithGeneration(tc.generation))
 			h.c.cred = tc.cred
 			hc, err := h.HTTPClient(t.Context(), 80)
@@ -85,10 +103,10 @@ func TestHTTPClientSendsWhatTheGenerationDemands(t *testing.T) {
 				t.Fatal(err, socketErr, codeErr)
 			}
 			resp, err := get(t, hc, "/")
-			if err != nil || resp.StatusCode != 204 {
+			if err != nil || resp.status != http.StatusNoContent {
 				t.Fatalf("%v, %v", resp, err)
 			}
-			if shown := resp.Request.Header.Get("X-API-Key"); shown != "" {
+			if shown := resp.request.Header.Get("X-API-Key"); shown != "" {
 				t.Errorf("the response shows the key")
 			}
 		})
@@ -115,7 +133,7 @@ func TestHTTPClientNoticesAnotherGeneration(t *testing.T) {
 }
 
 func TestHTTPClientAddresses(t *testing.T) {
-	h := guest(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) })
+	h := guest(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-URI", r.RequestURI) })
 	hc := portClient(t, h)
 	own, err := h.URL(80)
 	if err != nil {
@@ -130,8 +148,8 @@ func TestHTTPClientAddresses(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 			continue
 		}
-		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != want {
-			t.Errorf("%s reaches %q, %v", address, body, err)
+		if uri := resp.header.Get("X-URI"); uri != want {
+			t.Errorf("%s reaches %q", address, uri)
 		}
 	}
 	host := strings.TrimPrefix(own, "http://")
@@ -152,7 +170,7 @@ func TestHTTPClientAddresses(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Host = strings.Replace(host, "80-", "81-", 1)
-		if _, err := hc.Do(req); !errors.Is(err, ErrInvalidArgument) || !body.closed { //nolint:bodyclose // There is none.
+		if _, err := send(t, hc, req); !errors.Is(err, ErrInvalidArgument) || !body.closed {
 			t.Errorf("error is %v, body closed %v", err, body.closed)
 		}
 	})
@@ -183,7 +201,7 @@ func TestHTTPClientHandsOnWhatIsAnswered(t *testing.T) {
 	}, WithUserAgent("mine"))
 	hc := portClient(t, h)
 	for path, want := range map[string]int{"/away": 302, "/none": 502} {
-		if resp, err := get(t, hc, path); err != nil || resp.StatusCode != want {
+		if resp, err := get(t, hc, path); err != nil || resp.status != want {
 			t.Errorf("%s: %v, %v", path, resp, err)
 		}
 	}
@@ -198,26 +216,22 @@ func TestHTTPClientHandsOnWhatIsAnswered(t *testing.T) {
 		if agent != "" {
 			req.Header.Set("User-Agent", agent)
 		}
-		resp, err := hc.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil || string(body) != "content" || resp.Header.Get("X-Agent") != want {
-			t.Errorf("echoed %q with %v, %v", body, resp.Header, err)
+		if resp, err := send(t, hc, req); err != nil || resp.body != "content" || resp.header.Get("X-Agent") != want {
+			t.Errorf("echoed %+v, %v", resp, err)
 		}
 	}
 }
 
 func TestPortsBelowLocalhostNeedNoDNS(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		l, err := net.Listen("tcp", address)
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 		if err != nil {
 			t.Logf("no %s here: %v", address, err)
 			continue
 		}
-		server := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })}}
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		_ = server.Listener.Close()
+		server.Listener = l
 		server.Start()
 		t.Cleanup(server.Close)
 		_, port, err := net.SplitHostPort(l.Addr().String())
@@ -240,7 +254,7 @@ func TestPortsBelowLocalhostNeedNoDNS(t *testing.T) {
 			c := newTestClient(t, tc.base, WithGeneration(GenerationSandboxes), WithProxyDomain(tc.domain), WithHTTPClient(&http.Client{Transport: transport}))
 			dialed = nil
 			resp, err := get(t, portClient(t, c.Sandbox(testID)), "/")
-			if err != nil || resp.StatusCode != 204 {
+			if err != nil || resp.status != http.StatusNoContent {
 				t.Errorf("%v: %v, dialed %q", tc, err, dialed)
 			}
 			if tc.base == server.URL && (len(dialed) != 1 || dialed[0] != l.Addr().String()) {

@@ -49,9 +49,9 @@ func (t *portTransport) dial(ctx context.Context, ref *url.URL, opts *websocket.
 	if err != nil {
 		return nil, err
 	}
-	conn, refused, err := t.c.upgrade(ctx, t.op, t, *u, opts)
-	if refused != nil {
-		return nil, t.c.proxyRefusal(t.op, refused)
+	conn, e := t.c.shakeHands(ctx, t.op, t, *u, opts, func(resp *http.Response) *Error { return t.c.proxyRefusal(t.op, resp) })
+	if e != nil {
+		return nil, e
 	}
-	return conn, err
+	return conn, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -14,6 +15,16 @@ import (
 
 // dial upgrades to WebSocket. The context governs the handshake only.
 func (c *Client) dial(ctx context.Context, k call) (*websocket.Conn, error) {
+	began := time.Now()
+	conn, e := c.upgrade(ctx, k)
+	c.told(ctx, k, began, e)
+	if e != nil {
+		return nil, e
+	}
+	return conn, nil
+}
+
+func (c *Client) upgrade(ctx context.Context, k call) (*websocket.Conn, *Error) {
 	if ctx.Err() != nil {
 		return nil, transportFailure(ctx, k.op, ctx.Err())
 	}
@@ -21,32 +32,28 @@ func (c *Client) dial(ctx context.Context, k call) (*websocket.Conn, error) {
 	u.Path += k.path
 	header := http.Header{"User-Agent": {c.settings.userAgent}}
 	c.cred.authorize(header)
-	conn, refused, err := c.upgrade(ctx, k.op, c.streams.Transport, u, &websocket.DialOptions{HTTPHeader: header})
-	if refused != nil {
-		return nil, c.refusal(ctx, k, refused)
-	}
-	return conn, err
+	return c.shakeHands(ctx, k.op, c.streams.Transport, u, &websocket.DialOptions{HTTPHeader: header},
+		func(resp *http.Response) *Error { return c.refusal(ctx, k, resp) })
 }
 
-// upgrade opens a WebSocket by way of a transport. The context governs the handshake only. An answer that is no upgrade is
-// returned for the caller to judge; it has nothing to close.
-func (c *Client) upgrade(
-	ctx context.Context, op string, rt http.RoundTripper, u url.URL, opts *websocket.DialOptions,
-) (conn *websocket.Conn, refused *http.Response, err error) {
-	shake := &handshake{base: rt, limit: c.limits.errorBody}
+// shakeHands opens a WebSocket by way of a transport. An answer that is no upgrade becomes an error by judge.
+func (c *Client) shakeHands(
+	ctx context.Context, op string, rt http.RoundTripper, u url.URL, opts *websocket.DialOptions, judge func(*http.Response) *Error,
+) (*websocket.Conn, *Error) {
+	shake := &handshake{base: rt, limit: c.settings.limits.ErrorBytes}
 	opts.HTTPClient = refuseRedirects(shake)
 	// The response's body is that of the connection, or was taken by the handshake.
-	conn, _, err = websocket.Dial(ctx, wsURL(u), opts) //nolint:bodyclose // See above.
+	conn, _, err := websocket.Dial(ctx, wsURL(u), opts)
 	switch {
 	case err == nil:
-		conn.SetReadLimit(c.limits.frame)
-		return conn, nil, nil
+		conn.SetReadLimit(c.settings.limits.FrameBytes)
+		return conn, nil
 	case shake.refused != nil:
-		return nil, shake.refused, nil
+		return nil, judge(shake.refused)
 	case shake.upgraded:
-		return nil, nil, &Error{Op: op, StatusCode: http.StatusSwitchingProtocols, Message: "the upgrade is not valid", Err: ErrInvalidResponse}
+		return nil, &Error{Op: op, StatusCode: http.StatusSwitchingProtocols, Message: "the upgrade is not valid", Err: ErrInvalidResponse}
 	}
-	return nil, nil, ownError(ctx, op, err)
+	return nil, ownError(ctx, op, err)
 }
 
 func wsURL(u url.URL) string {
