@@ -60,7 +60,7 @@ func New(baseURL string, cred Credential, opts ...Option) (*Client, error) {
 	}
 	c := &Client{
 		base: base, cred: cred, settings: s, pace: defaultPace, beat: defaultBeat, code: defaultCodePace,
-		kernels: &kernels{known: map[kernelKey]*kernel{}},
+		kernels:    &kernels{known: map[kernelKey]*kernel{}},
 		generation: newGeneration(s.generation),
 	}
 	c.rest, c.streams = newHTTPClients(s)

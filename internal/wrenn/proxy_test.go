@@ -34,15 +34,15 @@ func portClient(t *testing.T, h *SandboxHandle) *http.Client {
 	return hc
 }
 
-// got is an answer, read to its end.
-type got struct {
+// reply is an answer, read to its end.
+type reply struct {
 	status  int
 	body    string
 	header  http.Header
 	request *http.Request
 }
 
-func get(t *testing.T, hc *http.Client, address string) (got, error) {
+func get(t *testing.T, hc *http.Client, address string) (reply, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 	if err != nil {
@@ -51,18 +51,18 @@ func get(t *testing.T, hc *http.Client, address string) (got, error) {
 	return send(t, hc, req)
 }
 
-func send(t *testing.T, hc *http.Client, req *http.Request) (got, error) {
+func send(t *testing.T, hc *http.Client, req *http.Request) (reply, error) {
 	t.Helper()
 	resp, err := hc.Do(req)
 	if err != nil {
-		return got{}, err
+		return reply{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return got{resp.StatusCode, string(body), resp.Header, resp.Request}, nil
+	return reply{resp.StatusCode, string(body), resp.Header, resp.Request}, nil
 }
 
 func TestHTTPClientSendsWhatTheGenerationDemands(t *testing.T) {

@@ -43,7 +43,7 @@ func (c *Client) shakeHands(
 	shake := &handshake{base: rt, limit: c.settings.limits.ErrorBytes}
 	opts.HTTPClient = refuseRedirects(shake)
 	// The response's body is that of the connection, or was taken by the handshake.
-	conn, _, err := websocket.Dial(ctx, wsURL(u), opts)
+	conn, _, err := websocket.Dial(ctx, wsURL(u), opts) //nolint:bodyclose // See above.
 	switch {
 	case err == nil:
 		conn.SetReadLimit(c.settings.limits.FrameBytes)
