@@ -151,6 +151,10 @@ func (x *cell) verdict(timed, live context.Context, intime bool, err error) erro
 	case errors.Is(err, ErrKernelDied):
 		x.stale = true
 		e.Err = ErrKernelDied
+		if !intime {
+			// Some do of being interrupted.
+			e.Err = errors.Join(ErrKernelDied, endOf(timed))
+		}
 	case !intime:
 		// Only the end of the context counts, not what it did to the connection.
 		e.Message, e.Err = x.timeIsUp(timed, err)

@@ -216,10 +216,32 @@ func TestRunCodeWithACallbackThatPanics(t *testing.T) {
 		}()
 		_, _ = h.RunCode(t.Context(), "x", OnStdout(func(string) { panic("mine") }))
 	}()
-	// The kernel is free for the next cell.
-	ctx, cancel := context.WithTimeout(t.Context(), brief)
+	// Nobody has the kernel any more.
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, err := h.RunCode(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) || !IsAmbiguous(err) {
+	if _, err := h.RunCode(ctx, "x", OnStdout(func(string) { cancel() })); !errors.Is(err, context.Canceled) || !IsAmbiguous(err) {
 		t.Fatalf("the next call is %v", err)
+	}
+}
+
+// A kernel may die of being interrupted: both are told.
+func TestRunCodeWhoseKernelDiesOfTheInterruption(t *testing.T) {
+	interrupted := make(chan struct{})
+	h, g := scripted(t, func(ctx context.Context, k *kernelEnd) {
+		k.say(ctx, busy, out("a"))
+		<-interrupted
+		k.raise(ctx, "", k.session, [2]string{kindStatus, `{"execution_state":"restarting"}`})
+		k.stay(ctx)
+	})
+	h.c.code.settle = time.Minute
+	g.routes["POST /api/kernels/"+scriptedKernel+"/interrupt"] = func(w http.ResponseWriter, _ *http.Request) {
+		close(interrupted)
+		w.WriteHeader(http.StatusNoContent)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := h.RunCode(ctx, "x", OnStdout(func(string) { cancel() }))
+	if e := asError(t, err); !errors.Is(e, ErrKernelDied) || !errors.Is(e, context.Canceled) || !e.Ambiguous {
+		t.Fatalf("error is %+v", e)
 	}
 }

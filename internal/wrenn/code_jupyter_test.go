@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -171,10 +172,17 @@ func TestJupyter(t *testing.T) {
 }
 
 func testJupyterOutput(t *testing.T, h *SandboxHandle) {
-	var heard []string
-	hear := func(stream string) func(string) { return func(text string) { heard = append(heard, stream+text) } }
+	var heard, last string
+	hear := func(stream string) func(string) {
+		return func(text string) {
+			if stream != last {
+				heard += "|" + stream + ":"
+			}
+			heard, last = heard+text, stream
+		}
+	}
 	r := cellResult(t, h, "import sys, time\nprint('one')\nsys.stdout.flush()\ntime.sleep(0.3)\nprint('två \\u20ac', file=sys.stderr)\n'three'",
-		OnStdout(hear("out:")), OnStderr(hear("err:")), OnResult(func(o CodeOutput) { heard = append(heard, "result:"+o.Text()) }))
+		OnStdout(hear("out")), OnStderr(hear("err")), OnResult(func(o CodeOutput) { hear("result")(o.Text()) }))
 	want := &CodeResult{
 		Text: "'three'", Stdout: "one\n", Stderr: "två €\n", ExecutionCount: 3,
 		Results: []CodeOutput{{IsMain: true, Data: map[string][]byte{"text/plain": []byte("'three'")}}},
@@ -182,8 +190,8 @@ func testJupyterOutput(t *testing.T, h *SandboxHandle) {
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("result differs (-want +got):\n%s", diff)
 	}
-	if got := strings.Join(heard, "|"); got != "out:one\n|err:två €\n|result:'three'" {
-		t.Errorf("heard %q", got)
+	if heard != "|out:one\n|err:två €\n|result:'three'" {
+		t.Errorf("heard %q", heard)
 	}
 }
 
@@ -253,36 +261,47 @@ func testJupyterExceptions(t *testing.T, h *SandboxHandle) {
 
 func testJupyterTime(t *testing.T, h *SandboxHandle) {
 	const long = "import time\nprint('begun', flush=True)\ntime.sleep(100)"
-	r, err := h.RunCode(t.Context(), long, WithCodeTimeout(time.Second))
+	r, err := h.RunCode(t.Context(), long, WithCodeTimeout(3*time.Second))
 	if e := asError(t, err); !errors.Is(e, ErrTimeout) || errors.Is(e, ErrNotStopped) || !e.Ambiguous {
 		t.Fatalf("error is %+v", e)
 	}
 	if r == nil || r.Stdout != "begun\n" || r.Error == nil || r.Error.Name != "KeyboardInterrupt" {
 		t.Fatalf("the partial result is %+v", r)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	_, err = h.RunCode(ctx, long, OnStdout(func(string) { cancel() }), WithCodeTimeout(0))
-	if e := asError(t, err); !errors.Is(e, context.Canceled) || errors.Is(e, ErrNotStopped) {
-		t.Fatalf("error is %+v", e)
+	if _, err = whenBegun(t, h, long); errors.Is(err, ErrNotStopped) {
+		t.Fatalf("error is %v", err)
 	}
 	if r := cellResult(t, h, "x"); r.Text != "41" {
 		t.Fatalf("afterwards x is %+v", r)
 	}
 	// One that will not be stopped goes on, and the next waits for it.
-	r, err = h.RunCode(t.Context(), `end = time.monotonic() + 5
+	r, err = whenBegun(t, h, `end = time.monotonic() + 5
 while time.monotonic() < end:
   try:
-    time.sleep(0.1)
+    print("begun", flush=True)
+    time.sleep(10)
   except KeyboardInterrupt:
     print("no", flush=True)
-x = 43`, WithCodeTimeout(time.Second))
-	if e := asError(t, err); !errors.Is(e, ErrTimeout) || !errors.Is(e, ErrNotStopped) || r.Stdout != "no\n" {
-		t.Fatalf("error is %+v, with %+v", e, r)
+    time.sleep(max(0, end - time.monotonic()))
+x = 43`)
+	if !errors.Is(err, ErrNotStopped) || r.Stdout != "begun\nno\n" {
+		t.Fatalf("error is %v, with %+v", err, r)
 	}
 	if r := cellResult(t, h, "x"); r.Text != "43" {
 		t.Fatalf("afterwards x is %+v", r)
 	}
+}
+
+// whenBegun runs a cell and gives it up when it has begun.
+func whenBegun(t *testing.T, h *SandboxHandle, source string) (*CodeResult, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := h.RunCode(ctx, source, OnStdout(func(string) { cancel() }), WithCodeTimeout(0))
+	if e := asError(t, err); !errors.Is(e, context.Canceled) || !e.Ambiguous || r == nil {
+		t.Fatalf("error is %+v, with %+v", e, r)
+	}
+	return r, err
 }
 
 func testJupyterLanguages(t *testing.T, h *SandboxHandle) {
@@ -318,13 +337,20 @@ func testJupyterOthers(t *testing.T, h, other *SandboxHandle) {
 	if r := cellResult(t, h, "n"); r.Text != "8" {
 		t.Errorf("eight cells counted to %s", r.Text)
 	}
-	begun := make(chan struct{})
+	testJupyterQueue(t, h, other)
+}
+
+// testJupyterQueue has a cell wait behind that of another client for longer than it may.
+func testJupyterQueue(t *testing.T, h, other *SandboxHandle) {
+	begun, release := make(chan struct{}), filepath.Join(t.TempDir(), "release")
+	var wg sync.WaitGroup
 	wg.Go(func() {
-		r, err := other.RunCode(t.Context(), "print('begun', flush=True); time.sleep(3); print('ended')", OnStdout(func(text string) {
-			if strings.HasPrefix(text, "begun") {
-				close(begun)
-			}
-		}))
+		r, err := other.RunCode(t.Context(), fmt.Sprintf("import os\nprint('begun', flush=True)\nwhile not os.path.exists(%q): time.sleep(0.01)\nprint('ended')", release),
+			WithCodeTimeout(time.Minute), OnStdout(func(text string) {
+				if strings.HasPrefix(text, "begun") {
+					close(begun)
+				}
+			}))
 		if err != nil || r.Error != nil || r.Stdout != "begun\nended\n" {
 			t.Errorf("the cell of the other client was disturbed: %+v, %v", r, err)
 		}
@@ -333,6 +359,9 @@ func testJupyterOthers(t *testing.T, h, other *SandboxHandle) {
 	r, err := h.RunCode(t.Context(), "n = 100", WithCodeTimeout(time.Second))
 	if e := asError(t, err); !errors.Is(e, ErrTimeout) || !errors.Is(e, ErrNotStopped) || !e.Ambiguous || r == nil {
 		t.Errorf("error is %+v, with %+v", e, r)
+	}
+	if err := os.WriteFile(release, nil, 0o600); err != nil {
+		t.Error(err)
 	}
 	wg.Wait()
 	if r := cellResult(t, h, "n"); r.Text != "100" {

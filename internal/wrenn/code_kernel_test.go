@@ -193,10 +193,10 @@ func TestRunCodeDoesNotWaitForEver(t *testing.T) {
 		start   time.Duration
 		kinds   []error
 	}{
-		"nothing listens": {text(502, "x"), 50 * time.Millisecond, []error{ErrNothingListens, ErrTimeout}},
-		"unavailable":     {text(503, "x"), 50 * time.Millisecond, []error{ErrProxyUnavailable, ErrTimeout}},
-		"broken":          {drop, 50 * time.Millisecond, []error{ErrTransport, ErrTimeout}},
-		"silent":          {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 50 * time.Millisecond, []error{ErrTransport, ErrTimeout}},
+		"nothing listens": {text(502, "x"), brief, []error{ErrNothingListens, ErrTimeout}},
+		"unavailable":     {text(503, "x"), brief, []error{ErrProxyUnavailable, ErrTimeout}},
+		"broken":          {drop, brief, []error{ErrTransport, ErrTimeout}},
+		"silent":          {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, brief, []error{ErrTransport, ErrTimeout}},
 		"not running":     {text(409, "sandbox is not running"), time.Hour, []error{ErrProxyNotRunning}},
 		"unknown":         {text(404, "sandbox not found"), time.Hour, []error{ErrProxyNotFound}},
 		"malformed":       {text(400, "bad port"), time.Hour, []error{ErrInvalidResponse}},
@@ -209,6 +209,7 @@ func TestRunCodeDoesNotWaitForEver(t *testing.T) {
 		}, time.Hour, []error{ErrRedirected}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // They wait more than they work.
 			h, g := scripted(t, finishes)
 			g.routes["GET /api/kernels"] = tc.handler
 			r, err := h.RunCode(t.Context(), "x", WithStartTimeout(tc.start))

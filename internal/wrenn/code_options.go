@@ -95,7 +95,8 @@ func WithInterpreterPort(port int) CodeOption {
 }
 
 // OnStdout has f told what the cell writes to stdout, as it comes and whatever the limit. RunCode calls it, as all that
-// follow, one at a time and in order, and reads on when it returns.
+// follow, one at a time and in order, and reads on when it returns: while it does not, RunCode cannot return, and a minute
+// of it can cost the connection.
 func OnStdout(f func(text string)) CodeOption {
 	return func(s *codeSettings) { s.callbacks.stdout = f }
 }

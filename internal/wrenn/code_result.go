@@ -20,10 +20,12 @@ type CodeResult struct {
 	Results []CodeOutput
 	// Error is the exception that ended the cell, nil when none did.
 	Error *CodeError
-	// ExecutionCount is the number of the cell among all that the kernel ran, from 1; 0 when it is not known.
+	// ExecutionCount is the number of the cell among all that the kernel ran, from 1; 0 when it is not known. A kernel that
+	// was restarted between two cells starts with 1 again, and without what was there.
 	ExecutionCount int
-	// Truncated is true when there was more output than is here: more than the limit, or so much at once that the server in
-	// the guest dropped some of it. Of stdout and stderr together the beginning is kept.
+	// Truncated is true when there was more output than is here. Beyond the limit the beginning of stdout and stderr, and
+	// the results that fit, are kept. A Jupyter server drops some of what comes too fast, by default more than 1 MB a second:
+	// then there are holes.
 	Truncated bool
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // brief is how long the tests wait for what does not come.
-const brief = 500 * time.Millisecond
+const brief = time.Second
 
 // plain is a result of one plain text.
 func plain(text string, isMain bool) CodeOutput {
