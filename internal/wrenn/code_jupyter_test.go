@@ -134,9 +134,8 @@ func interpreter(t *testing.T, target *url.URL) *SandboxHandle {
 // cellResult runs a cell that must succeed.
 func cellResult(t *testing.T, h *SandboxHandle, source string, opts ...CodeOption) *CodeResult {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	r, err := h.RunCode(ctx, source, opts...)
+	// A busy machine takes its time, most of all to start a server.
+	r, err := h.RunCode(t.Context(), source, append([]CodeOption{WithStartTimeout(2 * time.Minute), WithCodeTimeout(2 * time.Minute)}, opts...)...)
 	if err != nil {
 		t.Fatalf("%q: %v, with %+v", source, err, r)
 	}
@@ -146,7 +145,7 @@ func cellResult(t *testing.T, h *SandboxHandle, source string, opts ...CodeOptio
 func TestJupyter(t *testing.T) {
 	server := jupyterServer(t)
 	h := interpreter(t, server)
-	h.c.code.settle = 2 * time.Second
+	h.c.code.settle = 3 * time.Second
 	t.Run("finds the server when it is up, and keeps state", func(t *testing.T) {
 		if r := cellResult(t, h, "x = 41"); r.Text != "" || r.Results != nil || r.ExecutionCount != 1 {
 			t.Errorf("an assignment leaves %+v", r)
@@ -261,7 +260,7 @@ func testJupyterExceptions(t *testing.T, h *SandboxHandle) {
 
 func testJupyterTime(t *testing.T, h *SandboxHandle) {
 	const long = "import time\nprint('begun', flush=True)\ntime.sleep(100)"
-	r, err := h.RunCode(t.Context(), long, WithCodeTimeout(3*time.Second))
+	r, err := h.RunCode(t.Context(), long, WithCodeTimeout(5*time.Second))
 	if e := asError(t, err); !errors.Is(e, ErrTimeout) || errors.Is(e, ErrNotStopped) || !e.Ambiguous {
 		t.Fatalf("error is %+v", e)
 	}
@@ -275,7 +274,7 @@ func testJupyterTime(t *testing.T, h *SandboxHandle) {
 		t.Fatalf("afterwards x is %+v", r)
 	}
 	// One that will not be stopped goes on, and the next waits for it.
-	r, err = whenBegun(t, h, `end = time.monotonic() + 5
+	r, err = whenBegun(t, h, `end = time.monotonic() + 8
 while time.monotonic() < end:
   try:
     print("begun", flush=True)
