@@ -42,6 +42,23 @@ func (i Isolation) String() string {
 	}
 }
 
+// Network says what sandboxes reach over the network.
+type Network int
+
+// The networks.
+const (
+	PrivateNetwork Network = iota // a loopback of its own for each sandbox, and nothing else
+	HostNetwork                   // the host's: its loopback, and whatever the host reaches
+)
+
+// String names the network as the -network flag does.
+func (n Network) String() string {
+	if n == HostNetwork {
+		return "host"
+	}
+	return "private"
+}
+
 // Team is a tenant: its sandboxes and snapshots are not there for other teams.
 type Team struct {
 	// Name tells teams apart in the configuration and across restarts.
@@ -97,6 +114,8 @@ type Config struct {
 	SampleEvery time.Duration
 
 	Isolation Isolation
+	// Network of sandboxes in namespaces. Where there are none it is the host's.
+	Network Network
 	// Logger gets what an operator of the server wants to know. No request bodies and
 	// no credentials. Discarded where nil.
 	Logger *slog.Logger
@@ -197,4 +216,14 @@ func ParseIsolation(s string) (Isolation, error) {
 		}
 	}
 	return Auto, fmt.Errorf("%q is none of auto, namespaces, directory", s)
+}
+
+// ParseNetwork reads a -network flag.
+func ParseNetwork(s string) (Network, error) {
+	for _, n := range []Network{PrivateNetwork, HostNetwork} {
+		if s == n.String() {
+			return n, nil
+		}
+	}
+	return PrivateNetwork, fmt.Errorf("%q is none of private, host", s)
 }

@@ -54,6 +54,9 @@ func (s *Server) Isolation() Isolation {
 	return Directory
 }
 
+// Network is what sandboxes reach over the network here.
+func (s *Server) Network() Network { return s.agent.host.network }
+
 // DataDir is where the state is.
 func (s *Server) DataDir() string { return s.dir }
 

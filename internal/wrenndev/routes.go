@@ -32,6 +32,7 @@ const (
 	OpSnapshotCreate = "snapshot-create"
 	OpSnapshotList   = "snapshot-list"
 	OpSnapshotDelete = "snapshot-delete"
+	OpProxy          = "proxy" // a port of a sandbox, see proxy.go
 	OpLogin          = "login"
 	OpHealth         = "health"
 )
@@ -59,10 +60,7 @@ type route struct {
 // sandbox routes exist once for each family; what has no family answers as S does,
 // unless there is only C.
 func (s *Server) routes() []route {
-	shared := genS
-	if s.cfg.Generations == Capsules {
-		shared = genC
-	}
+	shared := s.sharedGen()
 	all := []route{
 		{OpSnapshotCreate, http.MethodPost, "/v1/snapshots", shared, accessData, s.createSnapshot},
 		{OpSnapshotList, http.MethodGet, "/v1/snapshots", shared, accessData, s.listSnapshots},
@@ -77,6 +75,14 @@ func (s *Server) routes() []route {
 		all = append(all, route{OpHealth, http.MethodGet, "/health", genC, accessNone, s.health})
 	}
 	return all
+}
+
+// sharedGen is the generation of what has no path family.
+func (s *Server) sharedGen() generation {
+	if s.cfg.Generations == Capsules {
+		return genC
+	}
+	return genS
 }
 
 func (s *Server) sandboxRoutes(base string, gen generation) []route {

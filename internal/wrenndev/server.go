@@ -28,6 +28,7 @@ type Server struct {
 	faults  *Faults
 	log     requestLog
 	router  router
+	proxy   *portProxy
 
 	http     *http.Server
 	listener net.Listener
@@ -78,7 +79,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.dropHalfSnapshots(); err != nil {
 		return err
 	}
-	host, err := findHostRoot(ctx, s.cfg.Isolation, s.dir, s.cfg.Logger)
+	host, err := findHostRoot(ctx, s.cfg, s.dir)
 	if err != nil {
 		return err
 	}
@@ -90,13 +91,14 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.faults = &Faults{rows: s.rows}
 	s.router = router{s.routes()}
+	s.proxy = newPortProxy(s.agent)
 	s.http = &http.Server{
 		Handler: s, ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	s.background.Go(func() { _ = s.http.Serve(s.listener) })
 	s.background.Go(s.watchMachines)
-	s.cfg.Logger.Info("embedded Wrenn serves", "url", s.URL(), "isolation", s.Isolation().String())
+	s.cfg.Logger.Info("embedded Wrenn serves", "url", s.URL(), "isolation", s.Isolation().String(), "network", s.Network().String())
 	return nil
 }
 
@@ -212,6 +214,9 @@ func (s *Server) close() error {
 	}
 	s.busy.Wait()
 	s.background.Wait()
+	if s.proxy != nil {
+		s.proxy.transport.CloseIdleConnections()
+	}
 	if s.rows != nil {
 		errs = append(errs, s.rows.journal.close())
 	}
