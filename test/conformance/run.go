@@ -28,8 +28,8 @@ type check struct {
 	name string
 	// only is the one generation that has it, if it is one: at a server of the other there is no such check.
 	only wrenn.Generation
-	// token, admin, second: it needs a token, of an administrator of the platform, of another user.
-	token, admin, second bool
+	// token, admin, second: it needs a token, of an administrator of the platform, of another user. account: it makes a user.
+	token, admin, second, account bool
 	// slow is why it is skipped unless slow checks are wanted.
 	slow string
 	// limit replaces the usual one.
@@ -160,8 +160,12 @@ func (s *suite) missing(c check) string {
 		return "takes the token of a user: set WRENN_TOKEN"
 	case c.admin && !s.isAdmin():
 		return "the token's user is no administrator of the platform"
-	case c.second && s.other == nil:
+	case c.second && s.second == "" && !s.canEnlist():
 		return "takes the token of another user: set WRENN_SECOND_TOKEN"
+	case c.account && !s.disposable:
+		return "makes an account, which nothing can delete: set WRENN_DISPOSABLE=1"
+	case c.account && !s.canEnlist():
+		return "takes the token of a mail, which cannot be read"
 	}
 	return ""
 }

@@ -148,9 +148,8 @@ func sandboxMetrics(p *probe) {
 		p.want(i == 0 || !point.Time.Before(last.Points[i-1].Time), "the points are not in order of time")
 		p.want(point.CPUPercent >= 0 && point.MemoryBytes >= 0 && point.DiskBytes >= 0, "a point is %+v", point)
 	}
-	_, err := h.Metrics(p.ctx, "7m")
-	p.refused(err, "an unknown range", wrenn.CodeInvalidRequest)
-	_, err = h.Pause(p.ctx)
+	p.turnedAway(p.send("GET", p.sandboxes(h.ID(), "metrics")+"?range=7m", ""), "an unknown range", 400, wrenn.CodeInvalidRequest)
+	_, err := h.Pause(p.ctx)
 	p.ok(err)
 	_, err = h.Metrics(p.ctx, "")
 	p.ok(err)
@@ -167,8 +166,7 @@ func sandboxStats(p *probe) {
 			p.want(sample.Running >= 0 && sample.VCPUs >= 0 && sample.MemoryMB >= 0, "a sample is %+v", sample)
 		}
 	}
-	_, err := p.c.Sandboxes.Stats(p.ctx, "7m")
-	p.refused(err, "an unknown range", wrenn.CodeInvalidRequest)
+	p.turnedAway(p.send("GET", p.sandboxes("stats")+"?range=7m", ""), "an unknown range", 400, wrenn.CodeInvalidRequest)
 }
 
 func sandboxUsage(p *probe) {

@@ -138,11 +138,11 @@ func streamFirstMessage(p *probe) {
 
 // streamAuthMessage: a token can come in the first message, and an API key cannot.
 func streamAuthMessage(p *probe) {
-	session := p.newCrew()
-	h := session.Sandbox(p.create(session.Client, wrenn.CreateSandboxRequest{}).ID)
+	c := p.newCrew()
+	h := c.Sandbox(p.create(c.Client, wrenn.CreateSandboxRequest{}).ID)
 	conn := p.dial(p.sandboxes(h.ID(), "exec", "stream"), nil)
 	defer func() { _ = conn.CloseNow() }()
-	p.say(conn, `{"type":"auth","token":"`+session.session.Token.Reveal()+`"}`)
+	p.say(conn, `{"type":"auth","token":"`+c.session.Token.Reveal()+`"}`)
 	p.say(conn, `{"type":"start","cmd":"/bin/sh","args":["-c","`+settle+`echo in"]}`)
 	said, _ := p.hear(conn)
 	p.want(len(said) == 3 && said[0].Type == "start" && said[1].Data == "in\n" && said[2].Type == "exit", "a token is answered with %+v", said)

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,8 +17,10 @@ type suite struct {
 	options
 	base       *url.URL
 	generation wrenn.Generation
-	// c has the API key, user the token or is nil, other the second token or is nil.
-	c, user, other *wrenn.Client
+	// c has the API key, user the token, or is nil.
+	c, user *wrenn.Client
+	// other is another user, for checks that say that they need one.
+	other func() (*person, error)
 	// prefix begins every name that this run gives.
 	prefix  string
 	isAdmin func() bool
@@ -53,9 +54,7 @@ func newSuite(ctx context.Context, o options) (*suite, error) {
 	if s.user, err = s.withToken(o.token); err != nil {
 		return nil, fmt.Errorf("the token: %w", err)
 	}
-	if s.other, err = s.withToken(o.second); err != nil {
-		return nil, fmt.Errorf("the second token: %w", err)
-	}
+	s.other = s.otherUser(ctx)
 	listed, err := s.c.Sandboxes.List(ctx)
 	if err != nil {
 		return nil, err
@@ -178,48 +177,6 @@ func (p *probe) status(h *wrenn.SandboxHandle) wrenn.Status {
 func (p *probe) is(h *wrenn.SandboxHandle, status wrenn.Status) {
 	now := p.status(h)
 	p.want(now == status, "the sandbox is %s, want %s", now, status)
-}
-
-// crew is a team of this check alone, and a client that owns it.
-type crew struct {
-	*wrenn.Client
-
-	team    *wrenn.Team
-	session *wrenn.Session
-}
-
-// newCrew makes a team and has it deleted when the check is over, with all that is in it.
-func (p *probe) newCrew() *crew {
-	ctx, cancel := p.steady()
-	defer cancel()
-	team, err := p.user.Teams.Create(ctx, teamName(p.name()))
-	p.ok(err)
-	p.later(func(ctx context.Context) error { return p.deleteTeam(ctx, team.ID) })
-	session, err := p.user.Auth.SwitchTeam(ctx, team.ID)
-	p.ok(err)
-	c, err := p.withToken(session.Token.Reveal())
-	p.ok(err)
-	return &crew{Client: c, team: team, session: session}
-}
-
-// deleteTeam deletes a team of the user, unless that has happened.
-func (s *suite) deleteTeam(ctx context.Context, id string) error {
-	teams, err := s.user.Teams.List(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(teams, func(t wrenn.Team) bool { return t.ID == id }) {
-		return nil
-	}
-	session, err := s.user.Auth.SwitchTeam(ctx, id)
-	if err != nil {
-		return err
-	}
-	c, err := s.withToken(session.Token.Reveal())
-	if err != nil {
-		return err
-	}
-	return c.Teams.Delete(ctx, id)
 }
 
 // waitFor is how long the service may take for what it does in its own time, such as learning of an idle pause.
