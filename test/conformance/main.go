@@ -68,13 +68,17 @@ type options struct {
 	baseURL string
 	// key opens the sandboxes; token, without which much is skipped, everything else; second is the token of another user.
 	key, token, second string
-	proxyDomain        string
+	// email and password log the token's user in.
+	email, password string
+	proxyDomain     string
 	// slow has also what takes minutes, or much traffic, be checked.
 	slow bool
-	// disposable allows accounts to be made, which nothing can delete.
+	// disposable allows what cannot be undone at every server, such as to make an account.
 	disposable bool
-	// mail returns the token of the latest mail to an address, where there is a way to read it.
-	mail func(address string) string
+	// mail returns the token of the latest mail to an address, where there is a way to read it; agree does in place of a
+	// browser what connects a user with a provider.
+	mail  func(address string) string
+	agree func(ctx context.Context, url string) error
 	// strict carries what keeps the contract, loose what breaks it on purpose. Both speak HTTP/1.1.
 	strict, loose http.RoundTripper
 }
@@ -82,7 +86,7 @@ type options struct {
 func optionsFrom(getenv func(string) string) (options, error) {
 	o := options{
 		baseURL: getenv("WRENN_BASE_URL"), proxyDomain: getenv("WRENN_PROXY_DOMAIN"), key: getenv("WRENN_API_KEY"),
-		token: getenv("WRENN_TOKEN"), second: getenv("WRENN_SECOND_TOKEN"),
+		token: getenv("WRENN_TOKEN"), second: getenv("WRENN_SECOND_TOKEN"), email: getenv("WRENN_EMAIL"), password: getenv("WRENN_PASSWORD"),
 		slow: getenv("WRENN_SLOW") == "1", disposable: getenv("WRENN_DISPOSABLE") == "1",
 	}
 	if o.baseURL == "" || o.key == "" {

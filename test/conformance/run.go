@@ -28,8 +28,10 @@ type check struct {
 	name string
 	// only is the one generation that has it, if it is one: at a server of the other there is no such check.
 	only wrenn.Generation
-	// token, admin, second: it needs a token, of an administrator of the platform, of another user. account: it makes a user.
-	token, admin, second, account bool
+	// It needs a token, one of an administrator of the platform, another user, the password of the user.
+	token, admin, second, login bool
+	// It makes an account, and one that is used: in generation Capsules that takes a mail.
+	disposable, account bool
 	// slow is why it is skipped unless slow checks are wanted.
 	slow string
 	// limit replaces the usual one.
@@ -162,8 +164,10 @@ func (s *suite) missing(c check) string {
 		return "the token's user is no administrator of the platform"
 	case c.second && s.second == "" && !s.canEnlist():
 		return "takes the token of another user: set WRENN_SECOND_TOKEN"
-	case c.account && !s.disposable:
-		return "makes an account, which nothing can delete: set WRENN_DISPOSABLE=1"
+	case c.login && (s.email == "" || s.password == ""):
+		return "takes the password of a user: set WRENN_EMAIL and WRENN_PASSWORD"
+	case (c.account || c.disposable) && !s.options.disposable:
+		return "makes an account, which not every server can delete: set WRENN_DISPOSABLE=1"
 	case c.account && !s.canEnlist():
 		return "takes the token of a mail, which cannot be read"
 	}
