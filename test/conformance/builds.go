@@ -123,7 +123,7 @@ func cancelBuild(p *probe) {
 	got := p.built(made)
 	p.want(got.Status == wrenn.BuildCancelled, "the build is %s", got.Status)
 	p.refused(p.user.Builds.Cancel(p.ctx, made.ID), "canceling it again", wrenn.CodeInvalidRequest)
-	p.refused(p.user.Builds.Cancel(p.ctx, "bld-"+absent), "an unknown build", wrenn.CodeNotFound)
+	p.refused(p.user.Builds.Cancel(p.ctx, "bld-"+absent), "an unknown build", wrenn.CodeNotFound, wrenn.CodeInvalidRequest)
 	listed, err := p.c.Snapshots.List(p.ctx)
 	p.ok(err)
 	p.want(!slices.ContainsFunc(listed, func(s wrenn.Snapshot) bool { return s.Name == made.Name }), "there is a template")

@@ -69,7 +69,8 @@ func start(t *testing.T, generation wrenndev.Generations) *embedded {
 
 func (e *embedded) options() options {
 	return options{
-		baseURL: e.URL(), key: e.APIKey(), token: e.Token(), disposable: true, strict: e.transport, loose: e.transport.AnswersOnly(),
+		baseURL: e.URL(), key: e.APIKey(), token: e.Token(), email: e.User().Email, password: e.User().Password,
+		disposable: true, strict: e.transport, loose: e.transport.AnswersOnly(),
 	}
 }
 

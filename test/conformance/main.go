@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn/contract"
 )
 
@@ -58,7 +59,11 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	o.strict, o.loose = checked, checked.AnswersOnly()
 	s, err := newSuite(ctx, o)
 	if err != nil {
-		return tally{}, err
+		// The report has its form whatever happens.
+		var total tally
+		total.line(stdout, result{failed, "server", err.Error()})
+		total.close(stdout)
+		return total, nil
 	}
 	return s.run(ctx, checks(), stdout), nil
 }
@@ -91,6 +96,14 @@ func optionsFrom(getenv func(string) string) (options, error) {
 	}
 	if o.baseURL == "" || o.key == "" {
 		return o, errors.New("WRENN_BASE_URL and WRENN_API_KEY are not both set")
+	}
+	if _, err := wrenn.APIKey(o.key); err != nil {
+		return o, fmt.Errorf("WRENN_API_KEY: %w", err)
+	}
+	for name, token := range map[string]string{"WRENN_TOKEN": o.token, "WRENN_SECOND_TOKEN": o.second} {
+		if _, err := wrenn.JWT(token); token != "" && err != nil {
+			return o, fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return o, nil
 }

@@ -77,6 +77,17 @@ func (t *tally) add(o outcome) {
 	}
 }
 
+// line reports a check.
+func (t *tally) line(out io.Writer, r result) {
+	t.add(r.outcome)
+	fmt.Fprintln(out, strings.TrimSpace(fmt.Sprintf("%s  %s  %s", r.outcome, r.name, oneLine(r.note))))
+}
+
+// close ends the report.
+func (t *tally) close(out io.Writer) {
+	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
+}
+
 // run performs the checks, reports each of them in order, sees that nothing is left, and counts.
 func (s *suite) run(ctx context.Context, all []check, out io.Writer) tally {
 	var mine []check
@@ -100,15 +111,11 @@ func (s *suite) run(ctx context.Context, all []check, out io.Writer) tally {
 		}
 	}()
 	var total tally
-	report := func(r result) {
-		total.add(r.outcome)
-		fmt.Fprintln(out, strings.TrimSpace(fmt.Sprintf("%s  %s  %s", r.outcome, r.name, oneLine(r.note))))
-	}
 	for _, r := range results {
-		report(<-r)
+		total.line(out, <-r)
 	}
-	report(s.perform(context.WithoutCancel(ctx), check{name: "nothing-is-left", run: sweep}))
-	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
+	total.line(out, s.perform(context.WithoutCancel(ctx), check{name: "nothing-is-left", run: sweep}))
+	total.close(out)
 	return total
 }
 

@@ -52,7 +52,7 @@ func newSuite(ctx context.Context, o options) (*suite, error) {
 		return nil, err
 	}
 	if s.user, err = s.withToken(o.token); err != nil {
-		return nil, fmt.Errorf("the token: %w", err)
+		return nil, err
 	}
 	s.other = s.otherUser(ctx)
 	listed, err := s.c.Sandboxes.List(ctx)
