@@ -15,8 +15,8 @@ import (
 type crew struct {
 	*wrenn.Client
 
-	id, name string
-	session  *wrenn.Session
+	id      string
+	session *wrenn.Session
 }
 
 // newCrew makes a team and has it deleted when the check is over, with all that is in it.

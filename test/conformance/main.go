@@ -45,7 +45,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if err != nil {
 		return tally{}, err
 	}
-	terms, err := contract.Load()
+	terms, err := contract.Load() //nolint:contextcheck // It reads a file.
 	if err != nil {
 		return tally{}, err
 	}

@@ -31,8 +31,8 @@ func (p *probe) background(h *wrenn.SandboxHandle, req wrenn.BackgroundRequest) 
 }
 
 // loop is a command that goes on until it is ended.
-func loop(tag string) wrenn.BackgroundRequest {
-	return wrenn.BackgroundRequest{Cmd: "/bin/sh", Args: []string{"-c", "while :; do echo tick; sleep 0.1; done"}, Tag: tag}
+func loop() wrenn.BackgroundRequest {
+	return wrenn.BackgroundRequest{Cmd: "/bin/sh", Args: []string{"-c", "while :; do echo tick; sleep 0.1; done"}, Tag: "job"}
 }
 
 func (p *probe) processes(h *wrenn.SandboxHandle) []wrenn.Process {
@@ -74,7 +74,7 @@ func execBackgroundRefusals(p *probe) {
 // listProcesses has what lives, however it was started, and forgets what has ended.
 func listProcesses(p *probe) {
 	h := p.sandbox()
-	job := p.background(h, loop("job"))
+	job := p.background(h, loop())
 	s := p.stream(h, "sleep", "60")
 	listed := p.processes(h)
 	at := slices.IndexFunc(listed, func(process wrenn.Process) bool { return process.PID == job.PID })
@@ -129,7 +129,7 @@ func killUnknown(p *probe) {
 
 func sameTag(p *probe) {
 	h := p.sandbox()
-	first, second := p.background(h, loop("job")), p.background(h, loop("job"))
+	first, second := p.background(h, loop()), p.background(h, loop())
 	p.want(first.PID != second.PID, "both have pid %d", first.PID)
 	p.want(p.lives(h, first.PID) && p.lives(h, second.PID), "one of two with the same tag is gone")
 	p.ok(h.KillProcess(p.ctx, wrenn.ByTag("job"), ""))
@@ -139,7 +139,7 @@ func sameTag(p *probe) {
 // streamProcess: several may listen, and each hears the end.
 func streamProcess(p *probe) {
 	h := p.sandbox()
-	job := p.background(h, loop("job"))
+	job := p.background(h, loop())
 	var readers []*wrenn.ExecStream
 	for _, which := range []wrenn.ProcessSelector{wrenn.ByTag("job"), wrenn.ByPID(job.PID)} {
 		s, err := h.ProcessStream(p.ctx, which)

@@ -43,7 +43,7 @@ func (p *probe) terminal(pty *wrenn.Pty, err error) *terminal {
 	})
 	go func() {
 		defer close(t.events)
-		for event, err := range pty.Events() {
+		for event, err := range pty.Events() { //nolint:contextcheck // The stream has the context that it was opened with.
 			if err != nil {
 				t.err = err
 				return

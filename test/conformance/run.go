@@ -173,7 +173,7 @@ func (s *suite) missing(c check) string {
 		return "takes the token of another user: set WRENN_SECOND_TOKEN"
 	case c.login && (s.email == "" || s.password == ""):
 		return "takes the password of a user: set WRENN_EMAIL and WRENN_PASSWORD"
-	case (c.account || c.disposable) && !s.options.disposable:
+	case (c.account || c.disposable) && !s.disposable:
 		return "makes an account, which not every server can delete: set WRENN_DISPOSABLE=1"
 	case c.account && !s.canEnlist():
 		return "takes the token of a mail, which cannot be read"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
@@ -76,6 +75,3 @@ func sweepTemplates(p *probe) (int, error) {
 			return p.user.Admin.DeleteTemplate(ctx, t.Name)
 		})
 }
-
-// near tells whether two times are the same but for seconds, as those of a record and its copy are.
-func near(a, b time.Time) bool { return a.Sub(b).Abs() <= 2*time.Second }
