@@ -18,7 +18,7 @@ const (
 	// parallel is how many checks are under way at a time: few, since each may have sandboxes.
 	parallel = 2
 	// usualLimit bounds a check, and undoLimit each step of clearing up after it.
-	usualLimit = 3 * time.Minute
+	usualLimit = 5 * time.Minute
 	undoLimit  = 2 * time.Minute
 )
 

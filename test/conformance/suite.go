@@ -54,7 +54,6 @@ func newSuite(ctx context.Context, o options) (*suite, error) {
 	if s.user, err = s.withToken(o.token); err != nil {
 		return nil, err
 	}
-	s.other = s.otherUser(ctx)
 	listed, err := s.c.Sandboxes.List(ctx)
 	if err != nil {
 		return nil, err
@@ -62,8 +61,11 @@ func newSuite(ctx context.Context, o options) (*suite, error) {
 	for _, sandbox := range listed {
 		s.before[sandbox.ID] = true
 	}
+	// These are found out when they are first asked for, be it after an interruption.
+	lasting := context.WithoutCancel(ctx)
+	s.other = s.otherUser(lasting)
 	s.isAdmin = sync.OnceValue(func() bool {
-		_, err := s.user.Admin.ListTemplates(ctx)
+		_, err := s.user.Admin.ListTemplates(lasting)
 		return !wrenn.IsForbidden(err)
 	})
 	return s, nil

@@ -67,7 +67,7 @@ func sweepTemplates(p *probe) (int, error) {
 		return 0, nil
 	}
 	all, err := p.user.Admin.ListTemplates(p.ctx)
-	if wrenn.IsUnauthorized(err) {
+	if wrenn.IsUnauthorized(err) || wrenn.IsForbidden(err) {
 		return 0, nil
 	}
 	return each(p.ctx, all, err, func(t wrenn.AdminTemplate) bool { return strings.HasPrefix(t.Name, p.prefix) },
