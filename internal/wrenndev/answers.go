@@ -43,6 +43,14 @@ func invalidState(format string, args ...any) error {
 	return &apiError{http.StatusConflict, "invalid_state", fmt.Sprintf(format, args...), "resource is not running"}
 }
 
+func forbidden(format string, args ...any) error {
+	return &apiError{http.StatusForbidden, "forbidden", "forbidden: " + fmt.Sprintf(format, args...), "forbidden"}
+}
+
+func conflict(format string, args ...any) error {
+	return &apiError{http.StatusConflict, "conflict", "conflict: " + fmt.Sprintf(format, args...), "resource already exists"}
+}
+
 // Errors of a call to the agent.
 
 func agentError(format string, args ...any) error {

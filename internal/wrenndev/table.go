@@ -99,6 +99,22 @@ func (t *table[Record]) change(id string, f func(*Record) error) (Record, bool, 
 	return next, true, nil
 }
 
+// touch changes a record by what is not worth a line in the journal. It reports false
+// when there is none.
+func (t *table[Record]) touch(id string, f func(*Record)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.entries[id]
+	if !ok {
+		return false
+	}
+	next := *e.Record
+	f(&next)
+	e.Record = &next
+	t.entries[id] = e
+	return true
+}
+
 // remove returns the record that was there.
 func (t *table[Record]) remove(id string) (Record, bool) {
 	t.mu.Lock()
