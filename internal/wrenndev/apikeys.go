@@ -70,7 +70,7 @@ func (s *Server) listAPIKeys(c *call) error {
 // that is deleted now.
 func (s *Server) deleteAPIKey(c *call) error {
 	id := c.params["key"]
-	if !validIDOf(apiKeyPrefix, id) {
+	if !hasIDForm(id, apiKeyPrefix) {
 		return invalidRequest("invalid API key ID")
 	}
 	s.people.removeKeys(func(r keyRecord) bool { return r.ID == id && r.Team == c.team })

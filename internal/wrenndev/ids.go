@@ -20,10 +20,10 @@ func newID(prefix string) string {
 }
 
 // validID tells whether s has the form of a sandbox id.
-func validID(s string) bool { return validIDOf(sandboxPrefix, s) }
+func validID(s string) bool { return hasIDForm(s, sandboxPrefix) }
 
-// validIDOf tells whether s has the form of the ids with a prefix.
-func validIDOf(prefix, s string) bool {
+// hasIDForm tells whether s has the form of an id with this prefix.
+func hasIDForm(s, prefix string) bool {
 	digits, ok := strings.CutPrefix(s, prefix)
 	if !ok || len(digits) != idDigits {
 		return false

@@ -218,7 +218,7 @@ func (s *Server) switchTeam(c *call) error {
 	if err := readJSON(c.w, c.r, &req); err != nil {
 		return err
 	}
-	if !validIDOf(teamPrefix, req.TeamID) {
+	if !hasIDForm(req.TeamID, teamPrefix) {
 		return invalidRequest("invalid team ID")
 	}
 	if _, ok := s.people.team(req.TeamID); !ok {

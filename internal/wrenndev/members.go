@@ -66,7 +66,7 @@ func (s *Server) addTeamMember(c *call) error {
 		return notFound("user")
 	}
 	if !s.people.addMember(memberRecord{Team: t.ID, User: u.ID, Role: roleMember, Joined: time.Now()}) {
-		return conflict("the user is a member of this team")
+		return refuse(http.StatusConflict, "conflict", "the user is a member of this team")
 	}
 	writeJSON(c.w, http.StatusCreated, answerOfMember(u, roleMember, time.Time{}))
 	return nil
@@ -88,7 +88,7 @@ func (s *Server) updateTeamMember(c *call) error {
 		return err
 	}
 	if !slices.Contains([]string{roleAdmin, roleMember}, req.Role) {
-		return invalidRequest("invalid role: must be admin or member")
+		return invalidArgument("role must be admin or member")
 	}
 	if err := s.needRole(c, roleOwner, roleAdmin); err != nil {
 		return err
@@ -125,7 +125,7 @@ func (s *Server) removeTeamMember(c *call) error {
 
 func memberOfPath(c *call) (string, error) {
 	user := c.params["user"]
-	if !validIDOf(userPrefix, user) {
+	if !hasIDForm(user, userPrefix) {
 		return "", invalidRequest("invalid user ID")
 	}
 	return user, nil

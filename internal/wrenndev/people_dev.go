@@ -49,7 +49,7 @@ func (s *Server) SignInWith(provider, email, name string) (token string, err err
 
 func (s *Server) signInWith(provider, email, name string) (loginAnswer, error) {
 	email = normalEmail(email)
-	if !slices.Contains(providers, provider) || email == "" {
+	if !slices.Contains(oauthProviders, provider) || email == "" {
 		return loginAnswer{}, fmt.Errorf("%q cannot sign in with %q", email, provider)
 	}
 	s.people.changing.Lock()

@@ -35,7 +35,7 @@ func readTeamName(c *call) (string, error) {
 	}
 	name := strings.TrimSpace(req.Name)
 	if !teamNameForm.MatchString(name) {
-		return "", invalidRequest("team name must have 1 to 128 letters, digits, spaces and underscores")
+		return "", invalidArgument("team name must have 1 to 128 letters, digits, spaces and underscores")
 	}
 	return name, nil
 }
@@ -44,7 +44,7 @@ func readTeamName(c *call) (string, error) {
 // a token for another.
 func (s *Server) ownTeam(c *call) (teamRecord, error) {
 	id := c.params["team"]
-	if !validIDOf(teamPrefix, id) {
+	if !hasIDForm(id, teamPrefix) {
 		return teamRecord{}, invalidRequest("invalid team ID")
 	}
 	if id != c.team {
@@ -65,7 +65,7 @@ func (s *Server) needRole(c *call, roles ...string) error {
 		return forbidden("not a member of this team")
 	}
 	if !slices.Contains(roles, m.Role) {
-		return forbidden("the role %s does not allow it", m.Role)
+		return forbidden("the role " + m.Role + " does not allow it")
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (s *Server) leaveTeam(c *call) error {
 // setTeamBYOC is for administrators, who need not be members.
 func (s *Server) setTeamBYOC(c *call) error {
 	id := c.params["team"]
-	if !validIDOf(teamPrefix, id) {
+	if !hasIDForm(id, teamPrefix) {
 		return invalidRequest("invalid team ID")
 	}
 	var req struct {

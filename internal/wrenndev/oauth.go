@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// providers are the OAuth providers that users can connect. This server plays them: who
+// oauthProviders are the OAuth providers that users can connect. This server plays them: who
 // goes to the URL of a connection has agreed.
-var providers = []string{"github"}
+var oauthProviders = []string{"github"}
 
 // linkLife is how long a user has to go to the provider.
 const linkLife = 10 * time.Minute
@@ -52,7 +52,7 @@ func (l *providerLinks) end(provider, state string) (providerLink, bool) {
 
 func (s *Server) connectProvider(c *call) error {
 	provider := c.params["provider"]
-	if !slices.Contains(providers, provider) {
+	if !slices.Contains(oauthProviders, provider) {
 		return refuse(http.StatusNotFound, "provider_not_found", "unknown provider")
 	}
 	query := url.Values{"state": {s.people.links.begin(c.caller.id, provider)}}
