@@ -40,9 +40,7 @@ func (s *Server) updateMe(c *call) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := s.people.users.change(c.caller.id, func(u *userRecord) error { u.Name = name; return nil }); err != nil {
-		return err
-	}
+	s.people.users.update(c.caller.id, func(u *userRecord) { u.Name = name })
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -78,9 +76,7 @@ func (s *Server) deleteMe(c *call) error {
 		s.people.members.remove(m.key())
 	}
 	s.people.removeKeys(func(r keyRecord) bool { return r.CreatedBy == u.ID })
-	if _, _, err := s.people.users.change(u.ID, func(u *userRecord) error { u.Status = userDeleted; return nil }); err != nil {
-		return err
-	}
+	s.people.users.update(u.ID, func(u *userRecord) { u.Status = userDeleted })
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -116,9 +112,7 @@ func (s *Server) answerNewPassword(c *call, userID, password string) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := s.people.users.change(userID, func(u *userRecord) error { u.Password = hash; return nil }); err != nil {
-		return err
-	}
+	s.people.users.update(userID, func(u *userRecord) { u.Password = hash })
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

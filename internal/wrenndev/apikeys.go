@@ -107,7 +107,7 @@ func (p *people) useKey(key string) (keyRecord, bool) {
 		return r, p.keys.touch(hash, use)
 	}
 	// That a key was used at all is worth a line in the journal.
-	_, ok, _ = p.keys.change(hash, func(r *keyRecord) error { use(r); return nil })
+	_, ok = p.keys.update(hash, use)
 	return r, ok
 }
 

@@ -69,13 +69,13 @@ func (p *people) putKey(key, team, user string) {
 	case !known:
 		p.addKey(key, keyRecord{Team: team, Name: "Configured API Key", CreatedBy: user, Configured: true})
 	case r.Team != team:
-		_, _, _ = p.keys.change(r.Hash, func(r *keyRecord) error { r.Team = team; return nil })
+		p.keys.update(r.Hash, func(r *keyRecord) { r.Team = team })
 	}
 }
 
 // putRecord makes a record, or replaces it.
 func putRecord[Record any](t *table[Record], id string, r Record) {
 	if !t.add(id, r, nil) {
-		_, _, _ = t.change(id, func(old *Record) error { *old = r; return nil })
+		t.update(id, func(old *Record) { *old = r })
 	}
 }

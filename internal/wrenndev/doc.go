@@ -32,4 +32,7 @@
 // or not, what was running is stopped, as after a restart of the service's agent;
 // what was paused can be resumed with its files, but its processes are gone.
 // vcpus and memory_mb are recorded and echoed, not enforced.
+//
+// Mails are not sent but kept for who waits for one (see [Server.Mails]), and the only
+// OAuth provider, "github", is played by the server itself.
 package wrenndev

@@ -199,9 +199,8 @@ func (s *Server) activate(c *call) error {
 		return refuse(http.StatusBadRequest, "already_activated", "this account is activated")
 	}
 	isFirst := s.people.activeUsers() == 0
-	u, _, _ = s.people.users.change(u.ID, func(u *userRecord) error {
+	u, _ = s.people.users.update(u.ID, func(u *userRecord) {
 		u.Status, u.Admin = userActive, u.Admin || isFirst
-		return nil
 	})
 	return s.answerSession(c, http.StatusOK, u, s.people.addHome(u))
 }

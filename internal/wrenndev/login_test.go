@@ -145,13 +145,13 @@ func TestSignupAgainAfterTheCooldown(t *testing.T) {
 	c.want(http.StatusCreated, "", http.MethodPost, signupPath, signupBody("a@b.example"))
 	old, _ := s.people.userBy("a@b.example")
 	stale := s.mailTo(t, "a@b.example")
-	_, _, _ = s.people.users.change(old.ID, func(u *userRecord) error { u.Created = u.Created.Add(-signupCooldown); return nil })
+	s.people.users.update(old.ID, func(u *userRecord) { u.Created = u.Created.Add(-signupCooldown) })
 	c.want(http.StatusCreated, "", http.MethodPost, signupPath, `{"email":"a@b.example","name":"Another","password":"another word"}`)
 	c.want(http.StatusBadRequest, "invalid_token", http.MethodPost, activatePath, `{"token":"`+stale+`"}`)
 	fresh := s.mailTo(t, "a@b.example")
-	_, _, _ = s.people.mails.change(fresh, func(m *mailRecord) error { m.Sent = m.Sent.Add(-31 * time.Minute); return nil })
+	s.people.mails.update(fresh, func(m *mailRecord) { m.Sent = m.Sent.Add(-31 * time.Minute) })
 	c.want(http.StatusBadRequest, "invalid_token", http.MethodPost, activatePath, `{"token":"`+fresh+`"}`)
-	_, _, _ = s.people.mails.change(fresh, func(m *mailRecord) error { m.Sent = m.Sent.Add(2 * time.Minute); return nil })
+	s.people.mails.update(fresh, func(m *mailRecord) { m.Sent = m.Sent.Add(2 * time.Minute) })
 	var got loginAnswer
 	c.want(http.StatusOK, "", http.MethodPost, activatePath, `{"token":"`+fresh+`"}`).json(t, &got)
 	if got.UserID == old.ID || got.Name != "Another" {

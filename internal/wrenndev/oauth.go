@@ -85,8 +85,5 @@ func without(all []string, one string) []string {
 }
 
 func (p *people) connect(user, provider string) {
-	_, _, _ = p.users.change(user, func(u *userRecord) error {
-		u.Providers = append(without(u.Providers, provider), provider)
-		return nil
-	})
+	p.users.update(user, func(u *userRecord) { u.Providers = append(without(u.Providers, provider), provider) })
 }

@@ -35,8 +35,8 @@ func (s *Server) SetUserStatus(email, status string) error {
 	if !ok {
 		return errNoUser
 	}
-	_, _, err := s.people.users.change(u.ID, func(u *userRecord) error { u.Status = status; return nil })
-	return err
+	s.people.users.update(u.ID, func(u *userRecord) { u.Status = status })
+	return nil
 }
 
 // SignInWith signs in the user of an address with an OAuth provider, "github", and

@@ -250,6 +250,42 @@ func TestWhatIsConfiguredIsThereAtEveryStart(t *testing.T) {
 	}
 }
 
+// TestADataDirOfBefore has the credentials of a server that kept no people.
+func TestADataDirOfBefore(t *testing.T) {
+	cfg := Config{DataDir: filepath.Join(t.TempDir(), "data"), Teams: []Team{{Name: "a"}, {Name: "b"}}}
+	first := start(t, cfg)
+	id := first.client(t, pathS).create()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"users", "teams", "members", "api-keys", "mails"} {
+		if err := os.Remove(filepath.Join(cfg.DataDir, name+".jsonl")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := start(t, cfg)
+	second.client(t, pathS).want(http.StatusOK, "", http.MethodGet, pathS+"/"+id, nil)
+	second.bearing(t, first.Token()).want(http.StatusOK, "", http.MethodGet, pathS+"/"+id, nil)
+	second.bearing(t, first.Token()).want(http.StatusOK, "", http.MethodGet, "/v1/teams/"+first.secrets.Teams[0].ID, nil)
+	second.bearing(t, "").want(http.StatusOK, "", http.MethodPost, loginPath, loginBody(first.User().Email, first.User().Password))
+}
+
+// TestAKeyThatIsConfiguredForAnotherTeam moves to it.
+func TestAKeyThatIsConfiguredForAnotherTeam(t *testing.T) {
+	key := "wrn_" + strings.Repeat("c", 32)
+	cfg := Config{DataDir: filepath.Join(t.TempDir(), "data"), Teams: []Team{{Name: "a", APIKeys: []string{key}}, {Name: "b"}}}
+	first := start(t, cfg)
+	id := first.client(t, pathS).create()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Teams = []Team{{Name: "a"}, {Name: "b", APIKeys: []string{key}}}
+	second := start(t, cfg)
+	c := second.client(t, pathS)
+	c.key = key
+	c.want(http.StatusNotFound, "not_found", http.MethodGet, pathS+"/"+id, nil)
+}
+
 func TestAnotherUsersAddressCannotBeConfigured(t *testing.T) {
 	cfg := Config{DataDir: filepath.Join(t.TempDir(), "data")}
 	first := start(t, cfg)

@@ -99,6 +99,12 @@ func (t *table[Record]) change(id string, f func(*Record) error) (Record, bool, 
 	return next, true, nil
 }
 
+// update is change for what is never refused.
+func (t *table[Record]) update(id string, f func(*Record)) (Record, bool) {
+	r, ok, _ := t.change(id, func(r *Record) error { f(r); return nil })
+	return r, ok
+}
+
 // touch changes a record by what is not worth a line in the journal. It reports false
 // when there is none.
 func (t *table[Record]) touch(id string, f func(*Record)) bool {

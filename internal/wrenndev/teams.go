@@ -111,9 +111,7 @@ func (s *Server) renameTeam(c *call) error {
 	if err := s.needRole(c, roleOwner, roleAdmin); err != nil {
 		return err
 	}
-	if _, _, err := s.people.teams.change(t.ID, func(t *teamRecord) error { t.Name = name; return nil }); err != nil {
-		return err
-	}
+	s.people.teams.update(t.ID, func(t *teamRecord) { t.Name = name })
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -151,8 +149,8 @@ func (s *Server) dropTeam(team string) error {
 			return err
 		}
 	}
-	_, _, err := s.people.teams.change(team, func(t *teamRecord) error { t.Deleted = true; return nil })
-	return err
+	s.people.teams.update(team, func(t *teamRecord) { t.Deleted = true })
+	return nil
 }
 
 // leaveTeam is for everybody but the owner.
@@ -184,9 +182,7 @@ func (s *Server) setTeamBYOC(c *call) error {
 	if _, ok := s.people.team(id); !ok {
 		return notFound("team")
 	}
-	if _, _, err := s.people.teams.change(id, func(t *teamRecord) error { t.BYOC = req.Enabled; return nil }); err != nil {
-		return err
-	}
+	s.people.teams.update(id, func(t *teamRecord) { t.BYOC = req.Enabled })
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
