@@ -17,7 +17,7 @@ const (
 	OpProviderConnect    = "provider-connect"
 	OpProviderDisconnect = "provider-disconnect"
 	OpAPIKeyCreate       = "api-key-create"
-	OpAPIKeyList         = "api-key-list"
+	OpAPIKeyList         = "api-key-list" //nolint:gosec // G101: the name of an operation
 	OpAPIKeyDelete       = "api-key-delete"
 	OpTeamCreate         = "team-create"
 	OpTeamList           = "team-list"
