@@ -64,14 +64,18 @@ type Team struct {
 	// Name tells teams apart in the configuration and across restarts.
 	Name string
 	// APIKeys of the team, "wrn_" and 32 hexadecimal digits each. One is generated,
-	// and kept in the data directory, where there is none.
+	// and kept in the data directory, where there is none. They work at every start,
+	// also those that were deleted before.
 	APIKeys []string
 }
 
-// User can log in with POST /v1/auth/login. The user belongs to the first team.
+// User can log in with POST /v1/auth/login, owns the teams of the configuration, and is
+// an administrator of the platform. A login is for the first team.
 type User struct {
-	Email    string // default dev@wrenn.local
-	Password string // generated where empty
+	Email string // default dev@wrenn.local
+	// Password is generated where empty. A given one is the user's at every start; a
+	// generated one can be changed for good.
+	Password string
 }
 
 // Config is what a [Server] is started with. The zero value is a server for tests:

@@ -38,4 +38,7 @@
 // vcpus and memory_mb are recorded and echoed, not enforced. The port proxy connects
 // to a sandbox's loopback, and its connections end at a pause without waiting for the
 // answers under way.
+//
+// Mails are not sent but kept for who waits for one (see [Server.Mails]), and the only
+// OAuth provider, "github", is played by the server itself.
 package wrenndev

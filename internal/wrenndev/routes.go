@@ -33,7 +33,6 @@ const (
 	OpSnapshotList   = "snapshot-list"
 	OpSnapshotDelete = "snapshot-delete"
 	OpProxy          = "proxy" // a port of a sandbox, see proxy.go
-	OpLogin          = "login"
 	OpHealth         = "health"
 )
 
@@ -44,6 +43,7 @@ const (
 	accessNone  access = iota // nothing, or the handler asks itself
 	accessData                // an API key or a token
 	accessToken               // a token: an API key is refused
+	accessAdmin               // a token of an administrator of the platform
 )
 
 // route is one operation of the API.
@@ -65,8 +65,8 @@ func (s *Server) routes() []route {
 		{OpSnapshotCreate, http.MethodPost, "/v1/snapshots", shared, accessData, s.createSnapshot},
 		{OpSnapshotList, http.MethodGet, "/v1/snapshots", shared, accessData, s.listSnapshots},
 		{OpSnapshotDelete, http.MethodDelete, "/v1/snapshots/{name}", shared, accessData, s.deleteSnapshot},
-		{OpLogin, http.MethodPost, "/v1/auth/login", shared, accessNone, s.login},
 	}
+	all = append(all, s.peopleRoutes(shared)...)
 	if s.cfg.Generations != Capsules {
 		all = append(all, s.sandboxRoutes("/v1/sandboxes", genS)...)
 	}

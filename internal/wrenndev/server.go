@@ -22,6 +22,7 @@ type Server struct {
 	begun     time.Time
 
 	secrets credentials
+	people  *people
 	auth    *authenticator
 	rows    *rows
 	agent   *agent
@@ -72,7 +73,13 @@ func (s *Server) start(ctx context.Context) error {
 	if s.secrets, err = loadCredentials(filepath.Join(s.dir, "credentials.json"), s.cfg); err != nil {
 		return err
 	}
-	s.auth = newAuthenticator(s.secrets)
+	if s.people, err = openPeople(s.dir); err != nil {
+		return err
+	}
+	if err := s.people.putConfigured(s.cfg, s.secrets); err != nil {
+		return err
+	}
+	s.auth = &authenticator{s.people, []byte(s.secrets.Secret)}
 	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl")); err != nil {
 		return err
 	}
@@ -220,6 +227,7 @@ func (s *Server) close() error {
 	if s.rows != nil {
 		errs = append(errs, s.rows.journal.close())
 	}
+	errs = append(errs, s.people.close())
 	if s.temporary {
 		errs = append(errs, removeTree(s.dir))
 	}

@@ -70,8 +70,32 @@ func start(t *testing.T, generation wrenndev.Generations) *embedded {
 func (e *embedded) options() options {
 	return options{
 		baseURL: e.URL(), key: e.APIKey(), token: e.Token(), email: e.User().Email, password: e.User().Password,
-		disposable: true, strict: e.transport, loose: e.transport.AnswersOnly(),
+		disposable: true, mail: e.mail, agree: e.agree, strict: e.transport, loose: e.transport.AnswersOnly(),
 	}
+}
+
+// mail is the token of the latest mail to an address.
+func (e *embedded) mail(address string) string {
+	for _, mail := range slices.Backward(e.Mails()) {
+		if mail.To == address {
+			return mail.Token
+		}
+	}
+	return ""
+}
+
+// agree goes where a browser would be sent.
+func (e *embedded) agree(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	return resp.Body.Close()
 }
 
 // left fails the test when anything of a run is still there.
