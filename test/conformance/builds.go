@@ -185,7 +185,7 @@ func buildArchive(p *probe) {
 
 func buildRefusals(p *probe) {
 	for what, body := range map[string]string{
-		"a malformed name": `{"name":"-bad","recipe":["RUN true"]}`, "no recipe": `{"name":"` + p.name() + `"}`, "half a body": `{`,
+		"a malformed name": `{"name":"-bad","recipe":["RUN true"]}`, "half a body": `{`,
 	} {
 		a := p.raw(request{method: "POST", path: "/v1/admin/builds", header: p.withBearer(), body: strings.NewReader(body)})
 		p.turnedAway(a, what, 400, wrenn.CodeInvalidRequest)
@@ -206,7 +206,9 @@ func deleteAdminTemplate(p *probe) {
 	p.refused(p.user.Admin.DeleteTemplate(p.ctx, made.Name), "deleting it again", wrenn.CodeNotFound)
 	_, err := p.c.Sandboxes.Create(p.ctx, wrenn.CreateSandboxRequest{Template: made.Name, TimeoutSec: p.mark()})
 	p.refused(err, "starting from it", wrenn.CodeNotFound)
-	p.refused(p.user.Admin.DeleteTemplate(p.ctx, "minimal"), "deleting the template minimal", wrenn.CodeForbidden)
+	if p.disposable { // Were it not refused, every team would be without its template.
+		p.refused(p.user.Admin.DeleteTemplate(p.ctx, "minimal"), "deleting the template minimal", wrenn.CodeForbidden)
+	}
 }
 
 func setTeamBYOC(p *probe) {
