@@ -73,7 +73,7 @@ type options struct {
 	baseURL string
 	// key opens the sandboxes; token, without which much is skipped, everything else; second is the token of another user.
 	key, token, second string
-	// email and password log the token's user in.
+	// email and password log the token's user in, and can stand for the token.
 	email, password string
 	proxyDomain     string
 	// slow has also what takes minutes, or much traffic, be checked.

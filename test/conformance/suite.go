@@ -51,7 +51,14 @@ func newSuite(ctx context.Context, o options) (*suite, error) {
 	if s.generation, err = s.c.Generation(ctx); err != nil {
 		return nil, err
 	}
-	if s.user, err = s.withToken(o.token); err != nil {
+	if s.token == "" && s.email != "" && s.password != "" {
+		session, err := s.c.Auth.Login(ctx, s.email, s.password)
+		if err != nil {
+			return nil, err
+		}
+		s.token = session.Token.Reveal()
+	}
+	if s.user, err = s.withToken(s.token); err != nil {
 		return nil, err
 	}
 	listed, err := s.c.Sandboxes.List(ctx)
