@@ -2,6 +2,7 @@ package wrenndev
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -69,6 +70,7 @@ func (s *Server) routes() []route {
 		{OpSnapshotDelete, http.MethodDelete, "/v1/snapshots/{name}", shared, accessData, s.deleteSnapshot},
 		{OpLogin, http.MethodPost, "/v1/auth/login", shared, accessNone, s.login},
 	}
+	all = slices.Concat(all, s.auditRoutes(shared), s.channelRoutes(shared), s.hostRoutes(shared))
 	if s.cfg.Generations != Capsules {
 		all = append(all, s.sandboxRoutes("/v1/sandboxes", genS)...)
 	}
