@@ -32,4 +32,14 @@
 // or not, what was running is stopped, as after a restart of the service's agent;
 // what was paused can be resumed with its files, but its processes are gone.
 // vcpus and memory_mb are recorded and echoed, not enforced.
+//
+// There is one host, this machine. It is a host that the first team brought, and yet
+// serves every team. Whoever deletes it is left without a host: what runs is destroyed
+// ("force"), what is paused loses its files, creates fail as without any host online.
+// The next start of the server announces the machine anew. Hosts that are announced by
+// POST /v1/hosts stay pending, since no agent can register.
+//
+// Channels really deliver, but to loopback addresses only: the configuration of any
+// other destination is refused, Telegram's always. Events wait in memory; those that
+// wait when the server closes are not delivered.
 package wrenndev
