@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -91,13 +93,42 @@ func TestAGivenSecretIsKept(t *testing.T) {
 	}
 }
 
+func TestOneOfManyGetsAName(t *testing.T) {
+	s := start(t, Config{})
+	ids := []string{s.user(t).webhook("a", "http://127.0.0.1:1").ID, s.user(t).webhook("b", "http://127.0.0.1:1").ID}
+	var wg sync.WaitGroup
+	var got, refused atomic.Int32
+	for i := range 8 {
+		c := s.user(t)
+		wg.Go(func() {
+			method, path := http.MethodPost, "/v1/channels"
+			if i < len(ids) {
+				method, path = http.MethodPatch, "/v1/channels/"+ids[i]
+			}
+			a, err := c.try(t.Context(), method, path, `{"name":"x","provider":"webhook","config":{"url":"http://127.0.0.1:1"},"events":["host.up"]}`)
+			switch {
+			case err != nil:
+				t.Error(err)
+			case a.status/100 == 2:
+				got.Add(1)
+			case a.code() == "conflict":
+				refused.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if got.Load() != 1 || refused.Load() != 7 {
+		t.Errorf("%d got the name, %d were refused", got.Load(), refused.Load())
+	}
+}
+
 func TestErrorsOfChannels(t *testing.T) {
 	for _, generations := range []Generations{Sandboxes, Capsules} {
 		t.Run(fmt.Sprint(generations), func(t *testing.T) {
 			s := start(t, Config{Generations: generations, Teams: []Team{{Name: "a"}, {Name: "b"}}})
 			c := s.user(t)
 			mine := "/v1/channels/" + c.webhook("taken", "http://127.0.0.1:1").ID
-			others := "/v1/channels/" + s.userOf(t, "b").webhook("other", "http://127.0.0.1:1").ID
+			others := "/v1/channels/" + s.stranger(t).webhook("other", "http://127.0.0.1:1").ID
 			const ok, events = `"provider":"webhook","config":{"url":"http://127.0.0.1:1"}`, `"events":["host.up"]`
 			for _, tt := range []struct {
 				method, path, body string
@@ -144,7 +175,7 @@ func TestErrorsOfChannels(t *testing.T) {
 				c.want(tt.status, tt.code, tt.method, tt.path, tt.body)
 			}
 			c.want(http.StatusOK, "", http.MethodGet, mine, nil)
-			s.userOf(t, "b").want(http.StatusOK, "", http.MethodGet, others, nil)
+			s.stranger(t).want(http.StatusOK, "", http.MethodGet, others, nil)
 		})
 	}
 }

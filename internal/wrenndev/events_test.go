@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -28,29 +29,26 @@ func (b bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // user is a client with a token of the user in the first team.
-func (s *Server) user(t *testing.T) *client {
+func (s *Server) user(t *testing.T) *client { return s.withToken(t, s.Token()) }
+
+func (s *Server) withToken(t *testing.T, token string) *client {
 	c := s.client(t, pathS)
 	c.key = ""
-	c.http.Transport = bearer{s.Token(), c.http.Transport}
+	c.http.Transport = bearer{token, c.http.Transport}
 	return c
 }
 
-// userOf is user in another team.
-func (s *Server) userOf(t *testing.T, team string) *client {
+// stranger is a client of the owner of the second team.
+func (s *Server) stranger(t *testing.T) *client {
 	t.Helper()
-	for _, id := range s.secrets.Teams {
-		if id.Name == team {
-			token, err := s.auth.sign(newID("usr-"), "other@wrenn.local", id.ID, time.Hour)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := s.user(t)
-			c.http.Transport = bearer{token, &http.Transport{DisableKeepAlives: true}}
-			return c
-		}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+		TeamID: s.secrets.Teams[1].ID, Role: "owner", Email: "stranger@wrenn.local", Name: "stranger",
+		RegisteredClaims: jwt.RegisteredClaims{Subject: newID("usr-"), ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Hour))},
+	}).SignedString(s.auth.secret)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no team %q", team)
-	return nil
+	return s.withToken(t, token)
 }
 
 // delivered is one request that a receiver got.
@@ -242,7 +240,7 @@ func TestAChannelHearsOnlyWhatItAskedForAndOnlyOfItsTeam(t *testing.T) {
 	s := start(t, Config{Teams: []Team{{Name: "a"}, {Name: "b"}}})
 	mine, others := receive(t, nil), receive(t, nil)
 	ch := s.user(t).webhook("mine", mine.URL, "capsule.destroyed", "capsule.paused")
-	s.userOf(t, "b").webhook("mine", others.URL) // the name is another team's, so it is free
+	s.stranger(t).webhook("mine", others.URL) // the name is another team's, so it is free
 	c := s.client(t, pathS)
 	id := c.create()
 	c.want(http.StatusNoContent, "", http.MethodDelete, pathS+"/"+id, nil)

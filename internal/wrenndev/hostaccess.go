@@ -1,8 +1,8 @@
 package wrenndev
 
-// platformAdmin tells whether a caller administers the platform: the configured user
+// isPlatformAdmin tells whether a caller administers the platform: the configured user
 // does.
-func (s *Server) platformAdmin(who caller) bool { return who.id == s.secrets.UserID }
+func (s *Server) isPlatformAdmin(who caller) bool { return who.id == s.secrets.UserID }
 
 // hostTeam tells the name of a team that can bring hosts.
 func (s *Server) hostTeam(id string) (name string, ok bool) {
@@ -21,7 +21,7 @@ func (who caller) leads(team string) bool {
 
 // mayAnnounce refuses a host that the caller cannot add.
 func (s *Server) mayAnnounce(who caller, kind, team string) error {
-	admin := s.platformAdmin(who)
+	admin := s.isPlatformAdmin(who)
 	switch {
 	case kind != hostRegular && kind != hostBYOC:
 		return invalidArgument("the type of a host must be regular or byoc")
@@ -43,7 +43,7 @@ func (s *Server) mayAnnounce(who caller, kind, team string) error {
 // mayManage refuses a host that is not the caller's to delete.
 func (s *Server) mayManage(who caller, row hostRow) error {
 	switch {
-	case s.platformAdmin(who):
+	case s.isPlatformAdmin(who):
 		return nil
 	case row.Type != hostBYOC:
 		return forbidden("only administrators of the platform manage regular hosts")
@@ -72,7 +72,7 @@ func (s *Server) host(c *call) (hostRow, error) {
 // is one that serves every team.
 func (s *Server) visibleHost(c *call) (hostRow, error) {
 	row, err := s.host(c)
-	if err == nil && row.Team != c.team && !s.platformAdmin(c.caller) {
+	if err == nil && row.Team != c.team && !s.isPlatformAdmin(c.caller) {
 		return hostRow{}, notFound("host")
 	}
 	return row, err
