@@ -32,6 +32,7 @@ const AdminHeader = "X-Wrenn-Dev-Token"
 //	PUT    /_dev/users/{email}/status   {"status": active, inactive or disabled}
 //	POST   /_dev/oauth/{provider}    {"email": …, "name": …} signs in with a provider; answers as a login
 //	GET    /_dev/oauth/{provider}    where auth_url leads: connects the provider, and takes no token
+//	PUT    /_dev/host                {"online": …}: an outage of the machine, or its end
 func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	ip := net.ParseIP(host)
@@ -58,6 +59,8 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 		s.ResetRequests()
 	case parts[0] == "sandboxes" && len(parts) == 1:
 		answer = s.Sandboxes()
+	case parts[0] == "host" && len(parts) == 1 && r.Method == http.MethodPut:
+		err = s.adminHost(r)
 	case parts[0] == "sandboxes" && len(parts) == 3:
 		err = s.adminSandbox(r, parts[1], parts[2])
 	case slices.Contains([]string{"mails", "users", "oauth"}, parts[0]):
@@ -101,6 +104,17 @@ func (s *Server) adminFaults(r *http.Request, rest []string) (any, error) {
 		return nil, nil
 	}
 	return nil, refuse(http.StatusNotFound, "not_found", "no such route")
+}
+
+func (s *Server) adminHost(r *http.Request) error {
+	var body struct {
+		Online *bool `json:"online"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Online == nil {
+		return invalidRequest("online must be true or false")
+	}
+	s.SetHostOnline(*body.Online)
+	return nil
 }
 
 func (s *Server) adminSandbox(r *http.Request, id, action string) error {

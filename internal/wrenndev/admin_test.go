@@ -70,6 +70,16 @@ func TestAdminRoutes(t *testing.T) {
 		t.Errorf("%+v", infos)
 	}
 
+	for online, want := range map[string]int{"false": 502, "true": 204} {
+		do(204, http.MethodPut, "/_dev/host", `{"online":`+online+`}`)
+		if a := c.do(http.MethodDelete, pathS+"/"+id, nil); a.status != want {
+			t.Errorf("host online %s: %d %s", online, a.status, a.body)
+		}
+	}
+	do(204, http.MethodPut, "/_dev/host", `{"online":true}`)
+	do(400, http.MethodPut, "/_dev/host", `{}`)
+	do(404, http.MethodGet, "/_dev/host", "")
+
 	var requests []Request
 	do(200, http.MethodGet, "/_dev/requests", "").json(t, &requests)
 	if len(requests) == 0 || requests[0].Op != OpCreate || requests[0].Sandbox != id || requests[0].Status != 201 {

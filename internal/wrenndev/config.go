@@ -114,6 +114,12 @@ type Config struct {
 	ExecLimit time.Duration
 	// AuthWait is how long a stream on the C paths waits for its auth message: 5 s by default.
 	AuthWait time.Duration
+	// DeliveryLimit bounds one attempt to deliver an event to a channel: 10 s by default,
+	// as in the service.
+	DeliveryLimit time.Duration
+	// DeliveryRetries are the waits before a failed delivery is tried again: 10 s and
+	// then 30 s by default, as in the service.
+	DeliveryRetries []time.Duration
 	// SampleEvery is the distance of metric samples: 500 ms by default.
 	SampleEvery time.Duration
 
@@ -140,6 +146,10 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.ExecLimit, 45*time.Second)
 	def(&c.AuthWait, 5*time.Second)
 	def(&c.SampleEvery, 500*time.Millisecond)
+	def(&c.DeliveryLimit, 10*time.Second)
+	if c.DeliveryRetries == nil {
+		c.DeliveryRetries = []time.Duration{10 * time.Second, 30 * time.Second}
+	}
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
 	}

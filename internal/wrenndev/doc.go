@@ -41,4 +41,14 @@
 //
 // Mails are not sent but kept for who waits for one (see [Server.Mails]), and the only
 // OAuth provider, "github", is played by the server itself.
+//
+// There is one host, this machine. It is a host that the first team brought, and yet
+// serves every team. Whoever deletes it is left without a host: what runs is destroyed
+// ("force"), what is paused loses its files, creates fail as without any host online.
+// The next start of the server announces the machine anew. Hosts that are announced by
+// POST /v1/hosts stay pending, since no agent can register.
+//
+// Channels really deliver, but to loopback addresses only: the configuration of any
+// other destination is refused, Telegram's always. Events wait in memory; those that
+// wait when the server closes are not delivered.
 package wrenndev

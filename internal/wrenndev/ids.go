@@ -37,7 +37,12 @@ func hasIDForm(s, prefix string) bool {
 	return ok && n.BitLen() <= 128
 }
 
-const sandboxPrefix = "cl-"
+const (
+	sandboxPrefix = "cl-"
+	auditPrefix   = "log-"
+	channelPrefix = "ch-"
+	hostPrefix    = "host-"
+)
 
 // nameForm is the form of template and snapshot names.
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)

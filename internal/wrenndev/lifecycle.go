@@ -110,10 +110,11 @@ func (s *Server) newRow(c *call) (row sandboxRow, from string, err error) {
 		req.VCPUs, req.MemoryMB, from = snap.VCPUs, snap.MemoryMB, s.snapshotDir(snap)
 	}
 	now := time.Now()
-	return s.rows.insert(sandboxRow{
+	row, err = s.place(sandboxRow{
 		ID: newID(sandboxPrefix), Team: c.team, Status: StatusPending, Template: req.Template, VCPUs: req.VCPUs,
 		MemoryMB: req.MemoryMB, TimeoutSec: req.TimeoutSec, Created: now, LastUpdated: now,
-	}), from, nil
+	}, c.gen)
+	return row, from, err
 }
 
 // createSandbox is synchronous and not idempotent. A client that gives up leaves
@@ -142,6 +143,7 @@ func (s *Server) createSandbox(c *call) error {
 		// Destroyed while it was starting.
 		return errors.Join(agentError("sandbox was destroyed while it started"), s.agent.destroy(row.ID))
 	}
+	s.record(c.caller, "sandbox", row.ID, "create", map[string]any{"template": row.Template})
 	s.flap(c.fault.flap, row)
 	writeJSON(c.w, http.StatusCreated, c.sandboxAnswer(row))
 	return nil
@@ -199,6 +201,9 @@ func (s *Server) destroySandbox(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := s.onHost(row); err != nil {
+		return err
+	}
 	if err := c.agentFails(); err != nil {
 		return err
 	}
@@ -209,6 +214,7 @@ func (s *Server) destroySandbox(c *call) error {
 		return agentError("destroy: %v", err)
 	}
 	s.rows.move(row.ID, StatusStopped, nil)
+	s.record(c.caller, "sandbox", row.ID, "destroy", nil)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -238,6 +244,7 @@ func (s *Server) pauseSandbox(c *call) error {
 		s.rows.move(row.ID, StatusRunning, nil, StatusPaused)
 		return agentAnswer(err, row.ID)
 	}
+	s.record(c.caller, "sandbox", row.ID, "pause", nil)
 	writeJSON(c.w, http.StatusOK, c.sandboxAnswer(row))
 	return nil
 }
@@ -249,6 +256,9 @@ func (s *Server) resumeSandbox(c *call) error {
 	}
 	if row.Status != StatusPaused {
 		return invalidState("sandbox is not paused (status: %s)", row.Status)
+	}
+	if err := s.onHost(row); err != nil {
+		return err
 	}
 	if err := c.agentFails(); err != nil {
 		return err
@@ -263,6 +273,7 @@ func (s *Server) resumeSandbox(c *call) error {
 	if !ok {
 		return invalidState("sandbox is not paused (status: %s)", row.Status)
 	}
+	s.record(c.caller, "sandbox", row.ID, "resume", nil)
 	s.flap(c.fault.flap, row)
 	writeJSON(c.w, http.StatusOK, c.sandboxAnswer(row))
 	return nil

@@ -2,6 +2,7 @@ package wrenndev
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -66,7 +67,7 @@ func (s *Server) routes() []route {
 		{OpSnapshotList, http.MethodGet, "/v1/snapshots", shared, accessData, s.listSnapshots},
 		{OpSnapshotDelete, http.MethodDelete, "/v1/snapshots/{name}", shared, accessData, s.deleteSnapshot},
 	}
-	all = append(all, s.peopleRoutes(shared)...)
+	all = slices.Concat(all, s.peopleRoutes(shared), s.auditRoutes(shared), s.channelRoutes(shared), s.hostRoutes(shared))
 	if s.cfg.Generations != Capsules {
 		all = append(all, s.sandboxRoutes("/v1/sandboxes", genS)...)
 	}

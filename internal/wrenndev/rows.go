@@ -22,6 +22,7 @@ type sandboxRow struct {
 	Seq         int64      `json:"seq"`
 	ID          string     `json:"id"`
 	Team        string     `json:"team"`
+	Host        string     `json:"host,omitempty"`
 	Status      string     `json:"status"`
 	Template    string     `json:"template"`
 	VCPUs       int32      `json:"vcpus"`

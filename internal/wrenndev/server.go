@@ -31,6 +31,12 @@ type Server struct {
 	router  router
 	proxy   *portProxy
 
+	audit    *auditLog
+	channels channelTable
+	outbox   outbox
+	hosts    *table[hostRow]
+	local    localHost
+
 	http     *http.Server
 	listener net.Listener
 
@@ -83,6 +89,9 @@ func (s *Server) start(ctx context.Context) error {
 	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl")); err != nil {
 		return err
 	}
+	if err := s.openEvents(); err != nil {
+		return err
+	}
 	if err := s.dropHalfSnapshots(); err != nil {
 		return err
 	}
@@ -92,10 +101,11 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.agent = newAgent(s.life, filepath.Join(s.dir, "sandboxes"), host, s.cfg.SampleEvery, s.cfg.Logger)
 	for _, row := range s.rows.list("") {
-		if row.Status == StatusPaused {
+		if row.Status == StatusPaused && !s.hostGone(row) {
 			s.agent.adopt(row.ID, row.Template, row.TimeoutSec)
 		}
 	}
+	s.announceLocal()
 	s.faults = &Faults{rows: s.rows}
 	s.router = router{s.routes()}
 	s.proxy = newPortProxy(s.agent)
@@ -160,13 +170,18 @@ func (s *Server) watchMachines() {
 // that is just being created is not taken for a lost one; the service has it the
 // other way round, which is what [FaultFlap] is for.
 func (s *Server) reconcile() {
+	if !s.local.heard() {
+		return // nobody there to compare with
+	}
 	listed := s.rows.list("")
 	has, autoPaused := s.agent.report()
 	for _, row := range listed {
 		runs, there := has[row.ID]
 		switch {
 		case row.Status == StatusRunning && autoPaused[row.ID]:
-			s.rows.move(row.ID, StatusPaused, nil, StatusRunning)
+			if _, paused := s.rows.move(row.ID, StatusPaused, nil, StatusRunning); paused {
+				s.record(bySystem(row.Team), "sandbox", row.ID, "pause", nil)
+			}
 		case row.Status == StatusRunning && (!there || !runs):
 			s.settle(row.ID)
 		}
@@ -228,6 +243,7 @@ func (s *Server) close() error {
 		errs = append(errs, s.rows.journal.close())
 	}
 	errs = append(errs, s.people.close())
+	errs = append(errs, s.audit.close(), s.channels.close(), s.hosts.close())
 	if s.temporary {
 		errs = append(errs, removeTree(s.dir))
 	}

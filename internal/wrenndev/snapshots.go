@@ -65,10 +65,14 @@ func (s *Server) createSnapshot(c *call) error {
 	if row.Status != StatusRunning && row.Status != StatusPaused {
 		return invalidState("sandbox must be running or paused (status: %s)", row.Status)
 	}
+	if s.hostGone(row) {
+		return refuse(http.StatusServiceUnavailable, "host_unavailable", "the sandbox's host is not available")
+	}
 	snap, err := s.takeSnapshot(c, row, req.Name)
 	if err != nil {
 		return err
 	}
+	s.record(c.caller, "snapshot", snap.Name, "create", nil)
 	writeJSON(c.w, http.StatusCreated, c.snapshotAnswer(snap))
 	return nil
 }
@@ -178,6 +182,7 @@ func (s *Server) deleteSnapshot(c *call) error {
 	if err := s.dropSnapshot(c.team, name); err != nil {
 		return err
 	}
+	s.record(c.caller, "snapshot", name, "delete", nil)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
