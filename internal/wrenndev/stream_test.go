@@ -110,6 +110,7 @@ func read(t *testing.T, sock *websocket.Conn) transcript {
 		ev, err := next(t.Context(), t, sock)
 		if err != nil {
 			got.end = err
+			_ = sock.CloseNow() // the library leaves that to its user
 			return got
 		}
 		if len(got.types) == 0 || got.types[len(got.types)-1] != ev.Type {
