@@ -109,8 +109,9 @@ type Config struct {
 	IdleCheck time.Duration
 	// StreamLimit is when streams are cut: 600 s by default, as in the service.
 	StreamLimit time.Duration
-	// ExecLimit caps a synchronous exec on the C paths: 45 s by default, as in the
-	// service. S paths have StreamLimit.
+	// ExecLimit caps a synchronous exec on the C paths, and how long a terminal that is
+	// connected to may print nothing: 45 s by default, as in the service. An exec on S
+	// paths has StreamLimit.
 	ExecLimit time.Duration
 	// AuthWait is how long a stream on the C paths waits for its auth message: 5 s by default.
 	AuthWait time.Duration
@@ -120,6 +121,8 @@ type Config struct {
 	// DeliveryRetries are the waits before a failed delivery is tried again: 10 s and
 	// then 30 s by default, as in the service.
 	DeliveryRetries []time.Duration
+	// PtyPing is how often the stream of a terminal gets a ping event: 30 s by default.
+	PtyPing time.Duration
 	// SampleEvery is the distance of metric samples: 500 ms by default.
 	SampleEvery time.Duration
 
@@ -145,6 +148,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.StreamLimit, 600*time.Second)
 	def(&c.ExecLimit, 45*time.Second)
 	def(&c.AuthWait, 5*time.Second)
+	def(&c.PtyPing, 30*time.Second)
 	def(&c.SampleEvery, 500*time.Millisecond)
 	def(&c.DeliveryLimit, 10*time.Second)
 	if c.DeliveryRetries == nil {

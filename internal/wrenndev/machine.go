@@ -30,6 +30,8 @@ type machine struct {
 	// mu only guards the fields.
 	change sync.Mutex
 
+	procs processes
+
 	mu    sync.Mutex
 	state machineState
 	guest *guest.Guest // nil when paused without processes, and when gone

@@ -29,6 +29,13 @@ const (
 	OpDownload       = "download"
 	OpStreamUpload   = "stream-upload"
 	OpStreamDownload = "stream-download"
+	OpProcesses      = "processes"
+	OpProcessKill    = "process-kill"
+	OpProcessStream  = "process-stream"
+	OpPty            = "pty"
+	OpFilesList      = "files-list"
+	OpFilesMkdir     = "files-mkdir"
+	OpFilesRemove    = "files-remove"
 	OpMetrics        = "metrics"
 	OpSnapshotCreate = "snapshot-create"
 	OpSnapshotList   = "snapshot-list"
@@ -73,6 +80,7 @@ func (s *Server) routes() []route {
 	}
 	if s.cfg.Generations != Sandboxes {
 		all = append(all, s.sandboxRoutes("/v1/capsules", genC)...)
+		all = append(all, s.capsuleRoutes("/v1/capsules/{id}")...)
 		all = append(all, route{OpHealth, http.MethodGet, "/health", genC, accessNone, s.health})
 	}
 	return all
@@ -107,6 +115,19 @@ func (s *Server) sandboxRoutes(base string, gen generation) []route {
 		{OpStreamUpload, http.MethodPost, one + "/files/stream/write", gen, accessData, s.streamUpload},
 		{OpStreamDownload, http.MethodPost, one + "/files/stream/read", gen, accessData, s.streamDownload},
 		{OpMetrics, http.MethodGet, one + "/metrics", gen, accessData, s.metrics},
+	}
+}
+
+// capsuleRoutes are those of a sandbox that only C has.
+func (s *Server) capsuleRoutes(one string) []route {
+	return []route{
+		{OpProcesses, http.MethodGet, one + "/processes", genC, accessData, s.listProcesses},
+		{OpProcessKill, http.MethodDelete, one + "/processes/{selector}", genC, accessData, s.killProcess},
+		{OpProcessStream, http.MethodGet, one + "/processes/{selector}/stream", genC, accessNone, s.processStream},
+		{OpPty, http.MethodGet, one + "/pty", genC, accessNone, s.pty},
+		{OpFilesList, http.MethodPost, one + "/files/list", genC, accessData, s.listFiles},
+		{OpFilesMkdir, http.MethodPost, one + "/files/mkdir", genC, accessData, s.makeDir},
+		{OpFilesRemove, http.MethodPost, one + "/files/remove", genC, accessData, s.removeFile},
 	}
 }
 
