@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -41,10 +40,9 @@ func (s *Server) withToken(t *testing.T, token string) *client {
 // stranger is a client of the owner of the second team.
 func (s *Server) stranger(t *testing.T) *client {
 	t.Helper()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
-		TeamID: s.secrets.Teams[1].ID, Role: "owner", Email: "stranger@wrenn.local", Name: "stranger",
-		RegisteredClaims: jwt.RegisteredClaims{Subject: newID("usr-"), ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Hour))},
-	}).SignedString(s.auth.secret)
+	u := userRecord{ID: newID(userPrefix), Email: "stranger@wrenn.local", Name: "stranger", Status: userActive, Created: time.Now()}
+	s.people.users.add(u.ID, u, nil)
+	token, err := s.auth.sign(u, memberRecord{Team: s.secrets.Teams[1].ID, Role: roleOwner}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

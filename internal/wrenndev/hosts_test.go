@@ -203,7 +203,7 @@ func TestWhoManagesHosts(t *testing.T) {
 		who           caller
 		byoc, regular bool
 	}{
-		{caller{id: s.secrets.UserID, team: "another", role: "member"}, true, true}, // the platform's administrator
+		{caller{id: "x", team: "another", role: "member", admin: true}, true, true}, // the platform's administrator
 		{caller{id: "x", team: team, role: "owner"}, true, false},
 		{caller{id: "x", team: team, role: "admin"}, true, false},
 		{caller{id: "x", team: team, role: "member"}, false, false},
