@@ -103,7 +103,12 @@ func diskGB(dir string) int32 {
 	return int32(uint64(fs.Bsize) * fs.Blocks >> 30) //nolint:gosec // no machine has 2^31 GiB
 }
 
-// place makes the row of a sandbox on this machine.
+// largestHostMB is memory that no host has. What this machine has does not count: the
+// memory of sandboxes is recorded and not enforced.
+const largestHostMB = 1 << 20
+
+// place makes the row of a sandbox on this machine. C servers look whether a host has
+// the memory; S servers leave it to the host to fail.
 func (s *Server) place(row sandboxRow, gen generation) (sandboxRow, error) {
 	s.local.mu.RLock()
 	defer s.local.mu.RUnlock()
@@ -112,6 +117,9 @@ func (s *Server) place(row sandboxRow, gen generation) (sandboxRow, error) {
 			return row, agentDown(gen)
 		}
 		return row, refuse(http.StatusInternalServerError, "internal_error", "no online hosts available")
+	}
+	if gen == genC && row.MemoryMB > largestHostMB {
+		return row, agentDown(gen)
 	}
 	row.Host = s.local.id
 	return s.rows.insert(row), nil
