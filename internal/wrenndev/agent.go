@@ -52,17 +52,24 @@ func newAgent(life context.Context, dir string, host hostRoot, sample time.Durat
 	}
 }
 
+// newMachine is the machine of a row, without anything in it yet.
+func (a *agent) newMachine(row sandboxRow) *machine {
+	return &machine{id: row.ID, dir: a.machineDir(row.ID), template: row.Template, timeout: row.TimeoutSec, recipe: row.Boot}
+}
+
 // adopt takes back a machine that was paused when the server stopped: its files
 // are there, its processes are not.
-func (a *agent) adopt(id, template string, timeout int32) {
+func (a *agent) adopt(row sandboxRow) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.machines[id] = &machine{id: id, dir: a.machineDir(id), template: template, timeout: timeout, state: machinePaused}
+	m := a.newMachine(row)
+	m.state = machinePaused
+	a.machines[row.ID] = m
 }
 
 // create makes a machine and boots it. from is the directory of a snapshot, or
 // empty. When ctx ends before the boot is over, nothing is left.
-func (a *agent) create(ctx context.Context, id, template, from string, timeout int32, delay time.Duration) error {
+func (a *agent) create(ctx context.Context, row sandboxRow, from string, delay time.Duration) error {
 	if err := sleep(ctx, delay); err != nil {
 		return err
 	}
@@ -72,7 +79,7 @@ func (a *agent) create(ctx context.Context, id, template, from string, timeout i
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	m := &machine{id: id, dir: a.machineDir(id), template: template, timeout: timeout}
+	m := a.newMachine(row)
 	err := a.host.prepare(m.dir, from)
 	if err == nil {
 		err = m.boot(ctx, a)
@@ -82,7 +89,7 @@ func (a *agent) create(ctx context.Context, id, template, from string, timeout i
 		if a.closed {
 			err = errClosing
 		} else {
-			a.machines[id] = m
+			a.machines[row.ID] = m
 		}
 		a.mu.Unlock()
 	}

@@ -32,19 +32,21 @@ type sandboxRow struct {
 	Started     *time.Time `json:"started,omitempty"`
 	LastActive  *time.Time `json:"last_active,omitempty"`
 	LastUpdated time.Time  `json:"last_updated"`
+	Boot        bootRecipe `json:"boot,omitzero"`
 }
 
 // snapshotRow is a snapshot template of a team.
 type snapshotRow struct {
-	Seq       int64     `json:"seq"`
-	Team      string    `json:"team"`
-	Name      string    `json:"name"`
-	VCPUs     int32     `json:"vcpus"`
-	MemoryMB  int32     `json:"memory_mb"`
-	SizeBytes int64     `json:"size_bytes"`
-	Created   time.Time `json:"created"`
-	Dir       string    `json:"dir"` // below the data directory's snapshots
-	Deleted   bool      `json:"deleted,omitempty"`
+	Seq       int64      `json:"seq"`
+	Team      string     `json:"team"`
+	Name      string     `json:"name"`
+	VCPUs     int32      `json:"vcpus"`
+	MemoryMB  int32      `json:"memory_mb"`
+	SizeBytes int64      `json:"size_bytes"`
+	Created   time.Time  `json:"created"`
+	Dir       string     `json:"dir"` // below the data directory's snapshots
+	Boot      bootRecipe `json:"boot,omitzero"`
+	Deleted   bool       `json:"deleted,omitempty"`
 }
 
 type snapshotKey struct{ team, name string }
@@ -207,12 +209,14 @@ func (r *rows) removeSnapshot(team, name string) (snapshotRow, bool) {
 	return *row, true
 }
 
+// listSnapshots returns copies of a team's snapshots, newest first; of every team's
+// for "".
 func (r *rows) listSnapshots(team string) []snapshotRow {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []snapshotRow
 	for _, row := range r.snapshots {
-		if row.Team == team {
+		if team == "" || row.Team == team {
 			all = append(all, *row)
 		}
 	}

@@ -21,13 +21,14 @@ type Server struct {
 	lock      *os.File
 	begun     time.Time
 
-	secrets credentials
-	auth    *authenticator
-	rows    *rows
-	agent   *agent
-	faults  *Faults
-	log     requestLog
-	router  router
+	secrets   credentials
+	auth      *authenticator
+	rows      *rows
+	templates *table[templateRow]
+	agent     *agent
+	faults    *Faults
+	log       requestLog
+	router    router
 
 	http     *http.Server
 	listener net.Listener
@@ -75,6 +76,9 @@ func (s *Server) start(ctx context.Context) error {
 	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl")); err != nil {
 		return err
 	}
+	if err := s.openTemplates(); err != nil {
+		return err
+	}
 	if err := s.dropHalfSnapshots(); err != nil {
 		return err
 	}
@@ -85,7 +89,7 @@ func (s *Server) start(ctx context.Context) error {
 	s.agent = newAgent(s.life, filepath.Join(s.dir, "sandboxes"), host, s.cfg.SampleEvery, s.cfg.Logger)
 	for _, row := range s.rows.list("") {
 		if row.Status == StatusPaused {
-			s.agent.adopt(row.ID, row.Template, row.TimeoutSec)
+			s.agent.adopt(row)
 		}
 	}
 	s.faults = &Faults{rows: s.rows}
@@ -215,6 +219,7 @@ func (s *Server) close() error {
 	if s.rows != nil {
 		errs = append(errs, s.rows.journal.close())
 	}
+	errs = append(errs, s.templates.close())
 	if s.temporary {
 		errs = append(errs, removeTree(s.dir))
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -26,16 +25,16 @@ func (s *supervisor) exec(spec *ExecSpec, out []int) (int, error) {
 	if s.frozen || s.null == nil {
 		return 0, &kindError{KindFrozen, errFrozen}
 	}
-	argv := wrap(spec.Argv)
-	dir := spec.Dir
-	if dir == "" {
-		dir = s.spec.Home
+	cred, env, dir, err := s.identity(spec)
+	if err != nil {
+		return 0, err
 	}
+	argv := wrap(spec.Argv)
 	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{ //nolint:gosec // running what the client says is the purpose
 		Dir:   dir,
-		Env:   slices.Concat(s.spec.Env, spec.Env),
+		Env:   env,
 		Files: []uintptr{s.null.Fd(), uintptr(out[0]), uintptr(out[1])},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Credential: cred},
 	})
 	if err != nil {
 		return 0, fmt.Errorf("start command: %w", err)

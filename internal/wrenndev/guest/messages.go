@@ -40,6 +40,9 @@ type BootSpec struct {
 	// Home is the working directory of commands and the base of relative paths, as
 	// seen from inside the sandbox.
 	Home string `json:"home"`
+	// User is whose commands are, and whose home is Home then; empty is the
+	// supervisor's own, root in namespaces. It counts in namespaces only.
+	User string `json:"user,omitempty"`
 	// SampleMillis is the distance of two metric samples in milliseconds.
 	SampleMillis int `json:"sample_millis"`
 }
@@ -49,9 +52,11 @@ type BootSpec struct {
 type ExecSpec struct {
 	ID   uint64   `json:"id"`
 	Argv []string `json:"argv"`
-	// Env is added to the sandbox's environment. Dir replaces the home directory.
-	Env []string `json:"env,omitempty"`
-	Dir string   `json:"dir,omitempty"`
+	// Env is added to the sandbox's environment. Dir replaces the home directory, and
+	// User that of the sandbox.
+	Env  []string `json:"env,omitempty"`
+	Dir  string   `json:"dir,omitempty"`
+	User string   `json:"user,omitempty"`
 }
 
 // SignalSpec names a started command and the signal for it. A command that has
