@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,6 +56,18 @@ func newAgent(life context.Context, dir string, host hostRoot, sample time.Durat
 // newMachine is the machine of a row, without anything in it yet.
 func (a *agent) newMachine(row sandboxRow) *machine {
 	return &machine{id: row.ID, dir: a.machineDir(row.ID), template: row.Template, timeout: row.TimeoutSec, recipe: row.Boot}
+}
+
+// baseEnv is the environment of commands in a sandbox.
+func (a *agent) baseEnv(row sandboxRow) map[string]string {
+	vars := map[string]string{}
+	spec := a.host.bootSpec(a.machineDir(row.ID), row.ID, row.Template, 0)
+	row.Boot.apply(&spec)
+	for _, v := range spec.Env {
+		name, value, _ := strings.Cut(v, "=")
+		vars[name] = value
+	}
+	return vars
 }
 
 // adopt takes back a machine that was paused when the server stopped: its files

@@ -95,6 +95,9 @@ type Config struct {
 	AuthWait time.Duration
 	// SampleEvery is the distance of metric samples: 500 ms by default.
 	SampleEvery time.Duration
+	// StatsEvery is the distance of the samples of what teams run: 10 s by default, as
+	// in the service.
+	StatsEvery time.Duration
 
 	Isolation Isolation
 	// Logger gets what an operator of the server wants to know. No request bodies and
@@ -117,6 +120,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.ExecLimit, 45*time.Second)
 	def(&c.AuthWait, 5*time.Second)
 	def(&c.SampleEvery, 500*time.Millisecond)
+	def(&c.StatsEvery, 10*time.Second)
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
 	}

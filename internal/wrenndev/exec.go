@@ -35,7 +35,7 @@ type execAnswer struct {
 
 // launch starts a command in a running machine. The client's going away does not
 // stop it.
-func (s *Server) launch(ctx context.Context, id string, argv []string) (*guest.Command, context.Context, error) {
+func (s *Server) launch(ctx context.Context, id string, spec guest.ExecSpec) (*guest.Command, context.Context, error) {
 	m, err := s.agent.machine(id)
 	if err != nil {
 		return nil, nil, err
@@ -44,7 +44,7 @@ func (s *Server) launch(ctx context.Context, id string, argv []string) (*guest.C
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd, err := g.Exec(context.WithoutCancel(ctx), guest.ExecSpec{Argv: argv})
+	cmd, err := g.Exec(context.WithoutCancel(ctx), spec)
 	return cmd, session, err
 }
 
@@ -69,7 +69,7 @@ func (s *Server) exec(c *call) error {
 		return err
 	}
 	begun := time.Now()
-	cmd, session, err := s.launch(c.ctx(), row.ID, append([]string{req.Cmd}, req.Args...))
+	cmd, session, err := s.launch(c.ctx(), row.ID, guest.ExecSpec{Argv: append([]string{req.Cmd}, req.Args...)})
 	if err != nil {
 		return agentAnswer(err, row.ID)
 	}

@@ -20,8 +20,11 @@ func newID(prefix string) string {
 }
 
 // validID tells whether s has the form of a sandbox id.
-func validID(s string) bool {
-	digits, ok := strings.CutPrefix(s, sandboxPrefix)
+func validID(s string) bool { return isID(sandboxPrefix, s) }
+
+// isID tells whether s has the form of an id with the prefix.
+func isID(prefix, s string) bool {
+	digits, ok := strings.CutPrefix(s, prefix)
 	if !ok || len(digits) != idDigits {
 		return false
 	}

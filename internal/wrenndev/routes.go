@@ -59,24 +59,32 @@ type route struct {
 // sandbox routes exist once for each family; what has no family answers as S does,
 // unless there is only C.
 func (s *Server) routes() []route {
-	shared := genS
-	if s.cfg.Generations == Capsules {
-		shared = genC
-	}
+	shared := s.sharedGeneration()
 	all := []route{
 		{OpSnapshotCreate, http.MethodPost, "/v1/snapshots", shared, accessData, s.createSnapshot},
 		{OpSnapshotList, http.MethodGet, "/v1/snapshots", shared, accessData, s.listSnapshots},
 		{OpSnapshotDelete, http.MethodDelete, "/v1/snapshots/{name}", shared, accessData, s.deleteSnapshot},
 		{OpLogin, http.MethodPost, "/v1/auth/login", shared, accessNone, s.login},
 	}
+	all = append(all, s.buildRoutes(shared)...)
 	if s.cfg.Generations != Capsules {
+		all = append(all, s.statsRoutes("/v1/sandboxes", genS)...)
 		all = append(all, s.sandboxRoutes("/v1/sandboxes", genS)...)
 	}
 	if s.cfg.Generations != Sandboxes {
+		all = append(all, s.statsRoutes("/v1/capsules", genC)...)
 		all = append(all, s.sandboxRoutes("/v1/capsules", genC)...)
 		all = append(all, route{OpHealth, http.MethodGet, "/health", genC, accessNone, s.health})
 	}
 	return all
+}
+
+// sharedGeneration is the one in whose manner routes without a family answer.
+func (s *Server) sharedGeneration() generation {
+	if s.cfg.Generations == Capsules {
+		return genC
+	}
+	return genS
 }
 
 func (s *Server) sandboxRoutes(base string, gen generation) []route {

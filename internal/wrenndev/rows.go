@@ -64,10 +64,11 @@ type rows struct {
 	seq       int64
 	sandboxes map[string]*sandboxRow
 	snapshots map[snapshotKey]*snapshotRow
+	moved     func(sandboxRow) // learns of every change of a status
 }
 
-func openRows(path string) (*rows, error) {
-	r := &rows{sandboxes: map[string]*sandboxRow{}, snapshots: map[snapshotKey]*snapshotRow{}}
+func openRows(path string, moved func(sandboxRow)) (*rows, error) {
+	r := &rows{sandboxes: map[string]*sandboxRow{}, snapshots: map[snapshotKey]*snapshotRow{}, moved: moved}
 	var err error
 	r.journal, err = openJournal(path, func(e journalEntry) {
 		switch {
@@ -141,6 +142,7 @@ func (r *rows) move(id, to string, more func(*sandboxRow), from ...string) (sand
 	}
 	r.sandboxes[id] = &next
 	r.journal.add(journalEntry{Sandbox: &next})
+	r.moved(next)
 	return next, true
 }
 

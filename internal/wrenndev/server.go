@@ -24,7 +24,9 @@ type Server struct {
 	secrets   credentials
 	auth      *authenticator
 	rows      *rows
+	meter     *meter
 	templates *table[templateRow]
+	builds    builds
 	agent     *agent
 	faults    *Faults
 	log       requestLog
@@ -73,10 +75,16 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.auth = newAuthenticator(s.secrets)
-	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl")); err != nil {
+	if s.meter, err = openMeter(s.dir); err != nil {
+		return err
+	}
+	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl"), s.meter.moved); err != nil {
 		return err
 	}
 	if err := s.openTemplates(); err != nil {
+		return err
+	}
+	if err := s.openBuilds(); err != nil {
 		return err
 	}
 	if err := s.dropHalfSnapshots(); err != nil {
@@ -100,6 +108,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.background.Go(func() { _ = s.http.Serve(s.listener) })
 	s.background.Go(s.watchMachines)
+	s.background.Go(s.sampleTeams)
 	s.cfg.Logger.Info("embedded Wrenn serves", "url", s.URL(), "isolation", s.Isolation().String())
 	return nil
 }
@@ -219,7 +228,7 @@ func (s *Server) close() error {
 	if s.rows != nil {
 		errs = append(errs, s.rows.journal.close())
 	}
-	errs = append(errs, s.templates.close())
+	errs = append(errs, s.templates.close(), s.builds.close(), s.meter.close())
 	if s.temporary {
 		errs = append(errs, removeTree(s.dir))
 	}

@@ -119,7 +119,7 @@ func (st *stream) serve(ctx context.Context) error {
 		return err
 	}
 	id := st.call.params["id"]
-	cmd, session, err := st.server.launch(ctx, id, append([]string{first.Cmd}, first.Args...))
+	cmd, session, err := st.server.launch(ctx, id, guest.ExecSpec{Argv: append([]string{first.Cmd}, first.Args...)})
 	if err != nil {
 		return agentAnswer(err, id)
 	}
