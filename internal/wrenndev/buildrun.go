@@ -156,7 +156,7 @@ func (b *build) inSandbox(ctx context.Context, do func() (int64, error)) (size i
 
 // perform performs the recipe, with the server's own steps around it.
 func (b *build) perform(ctx context.Context, recipe []instruction, health *healthcheck, archive []byte) error {
-	if archive != nil {
+	if len(archive) > 0 {
 		if err := b.unpack(ctx, archive); err != nil {
 			return fmt.Errorf("archive upload failed: %w", err)
 		}

@@ -3,6 +3,8 @@ package wrenndev
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -17,18 +19,19 @@ const CodeRunnerPort = 8888
 // packages jupyter-server, python3-ipykernel and python3-jupyter-client; without them
 // the build fails.
 func CodeRunner() TemplateBuild {
+	port := strconv.Itoa(CodeRunnerPort)
 	return TemplateBuild{
 		Name: CodeRunnerTemplate,
 		Recipe: []string{
 			"RUN python3 -c 'import ipykernel, jupyter_client, jupyter_server'",
 			"START " + strings.Join([]string{
-				"exec jupyter-server", "--ip=0.0.0.0", "--port=8888", "--ServerApp.port_retries=0", "--no-browser", "--allow-root",
+				"exec jupyter-server", "--ip=0.0.0.0", "--port=" + port, "--ServerApp.port_retries=0", "--no-browser", "--allow-root",
 				"--ServerApp.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
 				"--ServerApp.allow_origin='*'", "--ServerApp.allow_remote_access=True",
 			}, " "),
 		},
 		Healthcheck: "--interval=250ms --timeout=5s --retries=240 " +
-			`python3 -c 'import urllib.request as r; r.urlopen("http://127.0.0.1:8888/api/status", timeout=4)'`,
+			`python3 -c 'import urllib.request as r; r.urlopen("http://127.0.0.1:` + port + `/api/status", timeout=4)'`,
 		VCPUs: 1, MemoryMB: 1024,
 	}
 }
@@ -42,5 +45,8 @@ func (s *Server) BuildCodeRunner(ctx context.Context) error {
 	if s.Isolation() != Namespaces {
 		return errors.New("wrenn-dev: the code interpreter needs sandboxes with namespaces")
 	}
-	return s.Build(ctx, CodeRunner())
+	if err := s.Build(ctx, CodeRunner()); err != nil {
+		return fmt.Errorf("wrenn-dev: %w", err)
+	}
+	return nil
 }

@@ -106,6 +106,7 @@ func (s *Server) start(ctx context.Context) error {
 		Handler: s, ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
+	s.meter.sample() // before anything can run
 	s.background.Go(func() { _ = s.http.Serve(s.listener) })
 	s.background.Go(s.watchMachines)
 	s.background.Go(s.sampleTeams)

@@ -35,9 +35,9 @@ func (s *Server) sampleTeams() {
 	tick := time.NewTicker(s.cfg.StatsEvery)
 	defer tick.Stop()
 	for {
-		s.meter.sample()
 		select {
 		case <-tick.C:
+			s.meter.sample()
 		case <-s.life.Done():
 			return
 		}
