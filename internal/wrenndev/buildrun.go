@@ -199,6 +199,9 @@ func (b *build) waitHealthy(ctx context.Context, h healthcheck) error {
 		if out.ok || ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if _, err := b.guest(); err != nil {
+			return fmt.Errorf("healthcheck failed: %w", err) // there is nothing to wait for
+		}
 		if time.Since(begun) >= h.startAfter {
 			failures++
 		}
@@ -209,6 +212,19 @@ func (b *build) waitHealthy(ctx context.Context, h healthcheck) error {
 			return err
 		}
 	}
+}
+
+// guest is the guest of the build's sandbox, alive.
+func (b *build) guest() (*guest.Guest, error) {
+	m, err := b.s.agent.machine(b.id)
+	if err != nil {
+		return nil, err
+	}
+	g, _, err := m.use(true)
+	if err == nil && g.Dead() {
+		err = guest.ErrGone
+	}
+	return g, err
 }
 
 // copyTo copies what the sandbox has become. A template that has the name already

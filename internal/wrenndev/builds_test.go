@@ -223,6 +223,32 @@ func TestABuildReplacesNothing(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Join(s.DataDir(), "snapshots")); err != nil || len(left) != 1 {
 		t.Errorf("directories of templates: %v, %v", left, err)
 	}
+	// A team that has a snapshot of the name keeps it.
+	mine := c.create()
+	c.sh(mine, "touch ~/mine")
+	c.want(http.StatusCreated, "", http.MethodPost, "/v1/snapshots", snapshotBody(mine, "two"))
+	admin.build(TemplateBuild{Name: "two", Recipe: []string{"RUN touch ~/theirs"}})
+	if out := c.sh(c.create(`{"template":"two"}`), "ls ~"); out.Stdout != "mine\n" {
+		t.Errorf("the snapshot has %q", out.Stdout)
+	}
+	c.want(http.StatusNoContent, "", http.MethodDelete, "/v1/snapshots/two", nil)
+	if out := c.sh(c.create(`{"template":"two"}`), "ls ~"); out.Stdout != "theirs\n" {
+		t.Errorf("the template has %q", out.Stdout)
+	}
+}
+
+func TestABuildWhoseSandboxDiesFails(t *testing.T) {
+	s := start(t, Config{})
+	admin := s.admin(t)
+	id := admin.startBuild(TemplateBuild{Name: "dying", Recipe: []string{"RUN touch ~/begun"}, Healthcheck: "--interval=10ms false"})
+	sandbox := admin.begun(id).SandboxID
+	wait(t, "the healthcheck is polled", func() bool { return len(admin.getBuild(id).Logs) == 1+len(preBuild)+len(postBuild) })
+	if err := s.Kill(sandbox); err != nil {
+		t.Fatal(err)
+	}
+	if got := admin.ended(id); got.Status != buildFailed || !strings.Contains(got.Error, "healthcheck failed: sandbox guest is gone") {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestBuildsThatFail(t *testing.T) {

@@ -114,12 +114,9 @@ func (b *build) workdir(under *conditions) string {
 // startProgram starts a program that the template remembers.
 func (b *build) startProgram(ctx context.Context, script string, under *conditions) stepResult {
 	p := program{Script: script, Env: environ(under.env), Dir: under.dir, User: under.user}
-	m, err := b.s.agent.machine(b.id)
+	g, err := b.guest()
 	if err == nil {
-		var g *guest.Guest
-		if g, _, err = m.use(true); err == nil {
-			err = p.start(ctx, b.s.agent, g)
-		}
+		err = p.start(ctx, b.s.agent, g)
 	}
 	if err != nil {
 		return failedStep("start error: %v", err)

@@ -179,7 +179,8 @@ func (s *Server) deleteSnapshot(c *call) error {
 	if !nameForm.MatchString(name) {
 		return invalidRequest("invalid snapshot name")
 	}
-	if _, platform := s.platformTemplate(name); platform {
+	_, platform := s.platformTemplate(name)
+	if _, own := s.rows.snapshot(c.team, name); platform && !own {
 		return refuse(http.StatusForbidden, "forbidden", "platform templates cannot be deleted")
 	}
 	if err := s.dropSnapshot(c.team, name); err != nil {

@@ -80,20 +80,21 @@ type origin struct {
 	vcpus, memoryMB int32
 }
 
-// origin finds a template of the platform, or a snapshot of the team.
+// origin finds a snapshot of the team, or a template of the platform: one that is built
+// later does not take the place of a snapshot.
 func (s *Server) origin(team, name string) (origin, bool) {
-	if t, ok := s.platformTemplate(name); ok {
-		o := origin{boot: t.Boot, sized: t.Type == typeSnapshot, vcpus: t.VCPUs, memoryMB: t.MemoryMB}
-		if t.Dir != "" {
-			o.dir = s.templateDir(t.Dir)
-		}
-		return o, true
+	if snap, ok := s.rows.snapshot(team, name); ok {
+		return origin{boot: snap.Boot, dir: s.snapshotDir(snap), sized: true, vcpus: snap.VCPUs, memoryMB: snap.MemoryMB}, true
 	}
-	snap, ok := s.rows.snapshot(team, name)
+	t, ok := s.platformTemplate(name)
 	if !ok {
 		return origin{}, false
 	}
-	return origin{boot: snap.Boot, dir: s.snapshotDir(snap), sized: true, vcpus: snap.VCPUs, memoryMB: snap.MemoryMB}, true
+	o := origin{boot: t.Boot, sized: t.Type == typeSnapshot, vcpus: t.VCPUs, memoryMB: t.MemoryMB}
+	if t.Dir != "" {
+		o.dir = s.templateDir(t.Dir)
+	}
+	return o, true
 }
 
 // bootFor is the boot of a sandbox that is made in the manner of a generation: S
