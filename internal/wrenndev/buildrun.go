@@ -82,16 +82,15 @@ func (s *Server) runBuild(ctx context.Context, id string, gen generation, archiv
 	}
 }
 
-// update changes the row unless the build is over, and tells whether it did.
-func (b *build) update(change func(*buildRow)) bool {
-	_, _, err := b.s.builds.change(b.row.ID, func(r *buildRow) error {
+// update changes the row unless the build is over, which is then its end.
+func (b *build) update(change func(*buildRow)) {
+	_, _, _ = b.s.builds.change(b.row.ID, func(r *buildRow) error {
 		if r.over() {
 			return errBuildOver
 		}
 		change(r)
 		return nil
 	})
-	return err == nil
 }
 
 // make makes the template.

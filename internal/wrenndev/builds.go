@@ -118,13 +118,13 @@ func (b *buildRow) end(status, reason string) {
 }
 
 // Build makes a template of the platform and returns when it is there. When ctx ends
-// first, the build is cancelled.
+// first, the build is canceled.
 func (s *Server) Build(ctx context.Context, want TemplateBuild) error {
 	if !s.enter() {
 		return errClosing
 	}
 	defer s.busy.Done()
-	row, live, err := s.startBuild(want, s.sharedGeneration(), nil)
+	row, live, err := s.startBuild(want, s.sharedGeneration(), nil) //nolint:contextcheck // a build lives as long as the server
 	if err != nil {
 		return fmt.Errorf("build %s: %w", want.Name, err)
 	}
