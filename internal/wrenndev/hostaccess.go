@@ -1,17 +1,9 @@
 package wrenndev
 
-// isPlatformAdmin tells whether a caller administers the platform: the configured user
-// does.
-func (s *Server) isPlatformAdmin(who caller) bool { return who.id == s.secrets.UserID }
-
 // hostTeam tells the name of a team that can bring hosts.
 func (s *Server) hostTeam(id string) (name string, ok bool) {
-	for _, t := range s.secrets.Teams {
-		if t.ID == id {
-			return t.Name, true
-		}
-	}
-	return "", false
+	team, ok := s.people.teams.get(id)
+	return team.Name, ok && !team.Deleted
 }
 
 // leads tells whether a caller is an owner or an admin of the team.
@@ -21,7 +13,7 @@ func (who caller) leads(team string) bool {
 
 // mayAnnounce refuses a host that the caller cannot add.
 func (s *Server) mayAnnounce(who caller, kind, team string) error {
-	admin := s.isPlatformAdmin(who)
+	admin := who.admin
 	switch {
 	case kind != hostRegular && kind != hostBYOC:
 		return invalidArgument("the type of a host must be regular or byoc")
@@ -43,7 +35,7 @@ func (s *Server) mayAnnounce(who caller, kind, team string) error {
 // mayManage refuses a host that is not the caller's to delete.
 func (s *Server) mayManage(who caller, row hostRow) error {
 	switch {
-	case s.isPlatformAdmin(who):
+	case who.admin:
 		return nil
 	case row.Type != hostBYOC:
 		return forbidden("only administrators of the platform manage regular hosts")
@@ -72,7 +64,7 @@ func (s *Server) host(c *call) (hostRow, error) {
 // is one that serves every team.
 func (s *Server) visibleHost(c *call) (hostRow, error) {
 	row, err := s.host(c)
-	if err == nil && row.Team != c.team && !s.isPlatformAdmin(c.caller) {
+	if err == nil && row.Team != c.team && !c.admin {
 		return hostRow{}, notFound("host")
 	}
 	return row, err

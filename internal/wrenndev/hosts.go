@@ -144,7 +144,7 @@ func (s *Server) recordHost(who caller, row hostRow, action string) {
 // listHosts shows an administrator of the platform all hosts, with the names of their
 // teams, and others those of their team.
 func (s *Server) listHosts(c *call) error {
-	admin := s.isPlatformAdmin(c.caller)
+	admin := c.admin
 	rows := s.hosts.list(func(r hostRow) bool { return admin || r.Type == hostBYOC && r.Team == c.team })
 	slices.Reverse(rows) // newest first
 	answers := make([]hostAnswer, 0, len(rows))
