@@ -116,10 +116,15 @@ func (c *Client) presentable(text string, limit int, hide ...string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, "\uFFFD"))
+	return beginning(text, limit)
+}
+
+// beginning cuts a text after limit bytes, or before the character that does not fit.
+func beginning(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	cut := limit
+	cut := max(0, limit)
 	for cut > 0 && !utf8.RuneStart(text[cut]) {
 		cut--
 	}

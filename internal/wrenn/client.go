@@ -38,10 +38,13 @@ type Client struct {
 	settings settings
 	pace     pace
 	beat     heartbeat
+	code     codePace
 	rest     *http.Client
 	streams  *http.Client
+	ports    *http.Client
 
 	generation *generation
+	kernels    *kernels
 }
 
 // New returns a client of the server at baseURL, an http or https URL whose path, like /api, is kept in front of every
@@ -56,10 +59,12 @@ func New(baseURL string, cred Credential, opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		base: base, cred: cred, settings: s, pace: defaultPace, beat: defaultBeat,
+		base: base, cred: cred, settings: s, pace: defaultPace, beat: defaultBeat, code: defaultCodePace,
+		kernels:    &kernels{known: map[kernelKey]*kernel{}},
 		generation: newGeneration(s.generation),
 	}
 	c.rest, c.streams = newHTTPClients(s)
+	c.ports = refuseRedirects(forPorts(c.streams.Transport, base))
 	c.Sandboxes = &Sandboxes{c: c}
 	c.Snapshots = &Snapshots{c: c}
 	c.APIKeys, c.Hosts, c.Teams, c.Audit = &APIKeys{c: c}, &Hosts{c: c}, &Teams{c: c}, &Audit{c: c}
@@ -79,6 +84,9 @@ func (c *Client) CloseIdleConnections() {
 	}
 	if c.settings.streamTransport == nil {
 		c.streams.CloseIdleConnections()
+	}
+	if _, copied := c.ports.Transport.(*http.Transport); copied {
+		c.ports.CloseIdleConnections()
 	}
 }
 

@@ -94,7 +94,7 @@ func fileEntryOf(w *api.FileEntry) (*FileEntry, error) {
 	}
 	return &FileEntry{
 		Name: w.Name, Path: w.Path, Type: FileType(w.Type), Size: w.Size,
-		Mode:        fs.FileMode(w.Mode & 0o7777), //nolint:gosec // Twelve bits.
+		Mode:        fs.FileMode(w.Mode & 0o7777),
 		Permissions: w.Permissions, Owner: w.Owner, Group: w.Group, ModifiedAt: time.Unix(w.ModifiedAt, 0).UTC(),
 		SymlinkTarget: value(w.SymlinkTarget),
 	}, nil

@@ -66,8 +66,9 @@ var (
 	ErrRedirected = errors.New("redirect refused")
 	// ErrTransport: no answer, or not all of it: connection refused, reset, closed, timed out, untrusted certificate.
 	ErrTransport = errors.New("transport failure")
-	// ErrTimeout: the client's own time limit or the network's passed. It comes together with ErrTransport. The end of
-	// the caller's context is told by context.DeadlineExceeded and context.Canceled instead.
+	// ErrTimeout: the client's own time limit or the network's passed. It comes together with ErrTransport, but where
+	// RunCode tells that the time for a cell or for a kernel is up. The end of the caller's context is told by
+	// context.DeadlineExceeded and context.Canceled instead.
 	ErrTimeout = errors.New("timeout")
 	// ErrIncomplete: there is more than can be had. What was yielded before it is right.
 	ErrIncomplete = errors.New("incomplete")
@@ -118,12 +119,17 @@ func (e *Error) Error() string {
 	if e.Code != "" {
 		text += " " + string(e.Code)
 	}
-	if e.Message != "" {
-		text += ": " + e.Message
-	} else if e.Err != nil {
-		text += ": " + e.Err.Error()
+	if reason := e.reason(); reason != "" {
+		text += ": " + reason
 	}
 	return text
+}
+
+func (e *Error) reason() string {
+	if e.Message == "" && e.Err != nil {
+		return e.Err.Error()
+	}
+	return e.Message
 }
 
 // Unwrap returns the sentinels and context errors behind the failure.

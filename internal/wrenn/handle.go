@@ -31,6 +31,7 @@ func (h *SandboxHandle) Pause(ctx context.Context) (*Sandbox, error) {
 // Resume continues a paused sandbox and returns when it runs. HostIP and StartedAt change, open TCP connections of the
 // guest are dead. A sandbox that is not paused is IsInvalidState.
 func (h *SandboxHandle) Resume(ctx context.Context) (*Sandbox, error) {
+	h.c.kernels.forget(h.id)
 	return h.turn(ctx, "sandboxes.resume", "/resume")
 }
 

@@ -80,7 +80,8 @@ func WithHTTPClient(hc *http.Client) Option {
 }
 
 // WithStreamHTTPClient takes the transport of hc for WebSocket and file streams, which by default have connections of
-// their own so that they cannot starve the other calls. It must speak HTTP/1.1.
+// their own so that they cannot starve the other calls, and a copy of it for the ports of sandboxes. It must speak
+// HTTP/1.1.
 func WithStreamHTTPClient(hc *http.Client) Option {
 	return func(s *settings) {
 		if hc != nil && hc.Transport != nil {

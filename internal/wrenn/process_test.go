@@ -67,9 +67,9 @@ func TestProcessStreamThatDoesNotStart(t *testing.T) {
 	})
 	t.Run("canceled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		h := upgrading(t, "/processes/7/stream", func(_ context.Context, conn *websocket.Conn) {
+		h := upgrading(t, "/processes/7/stream", func(ctx context.Context, conn *websocket.Conn) {
 			cancel()
-			_, _, _ = conn.Read(context.Background())
+			_, _, _ = conn.Read(ctx)
 		})
 		_, err := h.ProcessStream(ctx, ByPID(7))
 		if e := asError(t, err); !errors.Is(e, context.Canceled) || errors.Is(e, ErrProcessNotFound) {

@@ -13,23 +13,30 @@ import (
 // which a wildcard DNS name must exist; a loopback address becomes "localhost", and any other IP address is an error.
 //
 // Servers of generation Sandboxes want the team's API key there and pass it on into the guest; those of generation
-// Capsules ask for nothing.
+// Capsules ask for nothing. HTTPClient and DialWebSocket see to that, and reach names below "localhost" without DNS.
 func (h *SandboxHandle) URL(port int) (string, error) {
-	const op = "sandboxes.url"
-	if err := checkID(op, h.id); err != nil {
+	u, err := h.portURL("sandboxes.url", port)
+	if err != nil {
 		return "", err
 	}
+	return u.String(), nil
+}
+
+func (h *SandboxHandle) portURL(op string, port int) (*url.URL, error) {
+	if err := checkID(op, h.id); err != nil {
+		return nil, err
+	}
 	if port < 1 || port > 65535 {
-		return "", invalidArgument(op, "the port must be 1 to 65535")
+		return nil, invalidArgument(op, "the port must be 1 to 65535")
 	}
 	domain := h.c.settings.proxyDomain
 	if domain == "" {
 		var err error
 		if domain, err = proxyDomainOf(h.c.base); err != nil {
-			return "", invalidArgument(op, "%v", err)
+			return nil, invalidArgument(op, "%v", err)
 		}
 	}
-	return h.c.base.Scheme + "://" + strconv.Itoa(port) + "-" + h.id + "." + domain, nil
+	return &url.URL{Scheme: h.c.base.Scheme, Host: strconv.Itoa(port) + "-" + h.id + "." + domain}, nil
 }
 
 // proxyDomainOf derives the domain of the proxy from the base URL, as the service's own SDKs do, but for IP addresses: no

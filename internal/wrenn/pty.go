@@ -122,7 +122,7 @@ func (h *SandboxHandle) ConnectPty(ctx context.Context, tag string) (*Pty, error
 	return p, nil
 }
 
-func (h *SandboxHandle) ptySocket(ctx, startCtx context.Context, first any) (*Pty, error) { //nolint:revive // Two contexts are meant.
+func (h *SandboxHandle) ptySocket(ctx, startCtx context.Context, first any) (*Pty, error) {
 	conn, err := h.openSocket(ctx, startCtx, call{op: opPty, path: "/pty", effect: true, only: GenerationCapsules})
 	if err != nil {
 		return nil, err

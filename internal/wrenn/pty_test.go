@@ -57,8 +57,10 @@ func TestPty(t *testing.T) {
 	}
 	events, err := ptyEvents(p)
 	want := []PtyEvent{
-		{Type: PtyStarted, PID: 42, Tag: "pty-0a1b2c3d"}, {Type: PtyOutput, Data: []byte("\xe2\x82\xe2")},
-		{Type: PtyError, Text: "a warning"}, {Type: PtyExit, ExitCode: -1},
+		{Type: PtyStarted, PID: 42, Tag: "pty-0a1b2c3d"},
+		{Type: PtyOutput, Data: []byte("\xe2\x82\xe2")},
+		{Type: PtyError, Text: "a warning"},
+		{Type: PtyExit, ExitCode: -1},
 	}
 	if diff := cmp.Diff(want, events); diff != "" || err != nil {
 		t.Errorf("ended with %v, events differ (-want +got):\n%s", err, diff)

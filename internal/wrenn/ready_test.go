@@ -89,7 +89,7 @@ func once(t *testing.T, status string, destroy int) (*Client, *atomic.Int32) {
 				refuse(w, destroy, CodeForbidden)
 				return
 			}
-			w.WriteHeader(204)
+			w.WriteHeader(http.StatusNoContent)
 		}
 	}), &destroyed
 }
@@ -122,7 +122,7 @@ func TestWithSandboxAlwaysDestroys(t *testing.T) {
 					t.Errorf("error is %v", err)
 				}
 				for _, want := range tc.want {
-					if want == errForbiddenHere && !IsForbidden(err) || want != errForbiddenHere && !errors.Is(err, want) {
+					if forbidden := errors.Is(want, errForbiddenHere); forbidden && !IsForbidden(err) || !forbidden && !errors.Is(err, want) {
 						t.Errorf("error is %v, want %v", err, want)
 					}
 				}

@@ -58,6 +58,7 @@ func (s *Sandboxes) Destroy(ctx context.Context, id string) error {
 	if err := checkID(op, id); err != nil {
 		return err
 	}
+	s.c.kernels.forget(id)
 	return sandboxDo(ctx, s.c, call{
 		op: op, method: http.MethodDelete, path: "/" + id, want: http.StatusNoContent, limit: s.c.settings.limits.ObjectBytes,
 		budget: s.c.settings.requestTimeout, effect: true,

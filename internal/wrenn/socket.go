@@ -43,7 +43,7 @@ type socket struct {
 }
 
 // openSocket upgrades a route of the sandbox. startCtx governs the upgrade, ctx all that follows.
-func (h *SandboxHandle) openSocket(ctx, startCtx context.Context, k call) (*socket, error) { //nolint:revive // Two contexts are meant.
+func (h *SandboxHandle) openSocket(ctx, startCtx context.Context, k call) (*socket, error) {
 	k.method, k.path = http.MethodGet, "/"+h.id+k.path
 	effect := k.effect
 	k.effect = false // Nothing happens before the first message.

@@ -32,21 +32,28 @@ func (c *Client) upgrade(ctx context.Context, k call) (*websocket.Conn, *Error) 
 	u.Path += k.path
 	header := http.Header{"User-Agent": {c.settings.userAgent}}
 	c.cred.authorize(header)
-	shake := &handshake{base: c.streams.Transport, limit: c.settings.limits.ErrorBytes}
+	return c.shakeHands(ctx, k.op, c.streams.Transport, u, &websocket.DialOptions{HTTPHeader: header},
+		func(resp *http.Response) *Error { return c.refusal(ctx, k, resp) })
+}
+
+// shakeHands opens a WebSocket by way of a transport. An answer that is no upgrade becomes an error by judge.
+func (c *Client) shakeHands(
+	ctx context.Context, op string, rt http.RoundTripper, u url.URL, opts *websocket.DialOptions, judge func(*http.Response) *Error,
+) (*websocket.Conn, *Error) {
+	shake := &handshake{base: rt, limit: c.settings.limits.ErrorBytes}
+	opts.HTTPClient = refuseRedirects(shake)
 	// The response's body is that of the connection, or was taken by the handshake.
-	conn, _, err := websocket.Dial(ctx, wsURL(u), &websocket.DialOptions{ //nolint:bodyclose // See above.
-		HTTPClient: refuseRedirects(shake), HTTPHeader: header,
-	})
+	conn, _, err := websocket.Dial(ctx, wsURL(u), opts) //nolint:bodyclose // See above.
 	switch {
 	case err == nil:
 		conn.SetReadLimit(c.settings.limits.FrameBytes)
 		return conn, nil
 	case shake.refused != nil:
-		return nil, c.refusal(ctx, k, shake.refused)
+		return nil, judge(shake.refused)
 	case shake.upgraded:
-		return nil, &Error{Op: k.op, StatusCode: http.StatusSwitchingProtocols, Message: "the upgrade is not valid", Err: ErrInvalidResponse}
+		return nil, &Error{Op: op, StatusCode: http.StatusSwitchingProtocols, Message: "the upgrade is not valid", Err: ErrInvalidResponse}
 	}
-	return nil, transportFailure(ctx, k.op, err)
+	return nil, ownError(ctx, op, err)
 }
 
 func wsURL(u url.URL) string {

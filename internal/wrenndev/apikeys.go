@@ -45,7 +45,9 @@ func (s *Server) createAPIKey(c *call) error {
 		name = "Unnamed API Key"
 	}
 	key := newAPIKey()
-	answer := answerOfKey(s.people.addKey(key, keyRecord{Team: c.team, Name: name, CreatedBy: c.caller.id}))
+	r := s.people.addKey(key, keyRecord{Team: c.team, Name: name, CreatedBy: c.caller.id})
+	s.record(c.caller, "api_key", r.ID, "create", map[string]any{"name": name})
+	answer := answerOfKey(r)
 	answer.Key = key
 	writeJSON(c.w, http.StatusCreated, answer)
 	return nil
@@ -74,6 +76,7 @@ func (s *Server) deleteAPIKey(c *call) error {
 		return invalidRequest("invalid API key ID")
 	}
 	s.people.removeKeys(func(r keyRecord) bool { return r.ID == id && r.Team == c.team })
+	s.record(c.caller, "api_key", id, "revoke", nil)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

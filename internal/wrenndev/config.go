@@ -125,6 +125,9 @@ type Config struct {
 	PtyPing time.Duration
 	// SampleEvery is the distance of metric samples: 500 ms by default.
 	SampleEvery time.Duration
+	// StatsEvery is the distance of the samples of what teams run: 10 s by default, as
+	// in the service.
+	StatsEvery time.Duration
 
 	Isolation Isolation
 	// Network of sandboxes in namespaces. Where there are none it is the host's.
@@ -154,6 +157,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DeliveryRetries == nil {
 		c.DeliveryRetries = []time.Duration{10 * time.Second, 30 * time.Second}
 	}
+	def(&c.StatsEvery, 10*time.Second)
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
 	}

@@ -1,5 +1,11 @@
 package wrenndev
 
+// hostTeam tells the name of a team that can bring hosts.
+func (s *Server) hostTeam(id string) (name string, ok bool) {
+	team, ok := s.people.teams.get(id)
+	return team.Name, ok && !team.Deleted
+}
+
 // leads tells whether a caller is an owner or an admin of the team.
 func (who caller) leads(team string) bool {
 	return who.team == team && (who.role == "owner" || who.role == "admin")
@@ -7,19 +13,20 @@ func (who caller) leads(team string) bool {
 
 // mayAnnounce refuses a host that the caller cannot add.
 func (s *Server) mayAnnounce(who caller, kind, team string) error {
+	admin := who.admin
 	switch {
 	case kind != hostRegular && kind != hostBYOC:
 		return invalidArgument("the type of a host must be regular or byoc")
-	case kind == hostRegular && !who.admin:
+	case kind == hostRegular && !admin:
 		return forbidden("only administrators of the platform add regular hosts")
 	case kind == hostBYOC && team == "":
 		return invalidArgument("a byoc host needs team_id")
 	case team != "" && !hasIDForm(team, "team-"):
 		return invalidRequest("invalid team ID")
-	case kind == hostBYOC && !who.admin && !who.leads(team):
+	case kind == hostBYOC && !admin && !who.leads(team):
 		return forbidden("only owners and admins of a team add its hosts")
 	}
-	if _, there := s.people.team(team); team != "" && !there {
+	if _, there := s.hostTeam(team); team != "" && !there {
 		return notFound("team")
 	}
 	return nil

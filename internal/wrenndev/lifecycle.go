@@ -74,14 +74,7 @@ type createRequest struct {
 	TimeoutSec int32  `json:"timeout_sec"`
 }
 
-// minimalTemplate is the platform template that every server has.
-const minimalTemplate = "minimal"
-
-func (s *Server) platformTemplate(name string) bool {
-	return name == minimalTemplate || slices.Contains(s.cfg.Templates, name)
-}
-
-// newRow checks a create and makes its row. from is the snapshot's directory, if any.
+// newRow checks a create and makes its row. from is the template's directory, if any.
 func (s *Server) newRow(c *call) (row sandboxRow, from string, err error) {
 	var req createRequest
 	if err := readJSON(c.w, c.r, &req); err != nil {
@@ -102,19 +95,19 @@ func (s *Server) newRow(c *call) (row sandboxRow, from string, err error) {
 	if c.fault.rejectNegative && req.TimeoutSec < 0 {
 		return row, "", invalidRequest("timeout_sec must not be negative")
 	}
-	if !s.platformTemplate(req.Template) {
-		snap, ok := s.rows.snapshot(c.team, req.Template)
-		if !ok {
-			return row, "", notFound(`template "` + req.Template + `"`)
-		}
-		req.VCPUs, req.MemoryMB, from = snap.VCPUs, snap.MemoryMB, s.snapshotDir(snap)
+	o, ok := s.origin(c.team, req.Template)
+	if !ok {
+		return row, "", notFound(`template "` + req.Template + `"`)
+	}
+	if o.sized {
+		req.VCPUs, req.MemoryMB = o.vcpus, o.memoryMB
 	}
 	now := time.Now()
 	row, err = s.place(sandboxRow{
 		ID: newID(sandboxPrefix), Team: c.team, Status: StatusPending, Template: req.Template, VCPUs: req.VCPUs,
-		MemoryMB: req.MemoryMB, TimeoutSec: req.TimeoutSec, Created: now, LastUpdated: now,
+		MemoryMB: req.MemoryMB, TimeoutSec: req.TimeoutSec, Created: now, LastUpdated: now, Boot: o.bootFor(c.gen),
 	}, c.gen)
-	return row, from, err
+	return row, o.dir, err
 }
 
 // createSandbox is synchronous and not idempotent. A client that gives up leaves
@@ -128,7 +121,7 @@ func (s *Server) createSandbox(c *call) error {
 	c.entry.sandbox(row.ID)
 	err = c.agentFails()
 	if err == nil {
-		err = s.agent.create(c.ctx(), row.ID, row.Template, from, row.TimeoutSec, s.cfg.BootDelay+c.agentDelay())
+		err = s.agent.create(c.ctx(), row, from, s.cfg.BootDelay+c.agentDelay())
 	}
 	if c.ctx().Err() != nil {
 		// The machine may have come up just as the client went: it lives on.

@@ -68,6 +68,7 @@ func (s *Server) addTeamMember(c *call) error {
 	if !s.people.addMember(memberRecord{Team: t.ID, User: u.ID, Role: roleMember, Joined: time.Now()}) {
 		return refuse(http.StatusConflict, "conflict", "the user is a member of this team")
 	}
+	s.record(c.caller, "member", u.ID, "add", nil)
 	writeJSON(c.w, http.StatusCreated, answerOfMember(u, roleMember, time.Time{}))
 	return nil
 }
@@ -100,6 +101,9 @@ func (s *Server) updateTeamMember(c *call) error {
 		m.Role = req.Role
 		return nil
 	})
+	if there && err == nil {
+		s.record(c.caller, "member", user, "role_update", map[string]any{"role": req.Role})
+	}
 	return answerMemberChange(c, there, err)
 }
 
@@ -119,7 +123,10 @@ func (s *Server) removeTeamMember(c *call) error {
 	if there && m.Role == roleOwner {
 		return forbidden("the owner cannot be removed")
 	}
-	s.people.members.remove(m.key())
+	if there {
+		s.people.members.remove(m.key())
+		s.record(c.caller, "member", user, "remove", nil)
+	}
 	return answerMemberChange(c, there, nil)
 }
 

@@ -18,6 +18,7 @@ type command struct {
 	tag  string
 	env  map[string]string
 	dir  string
+	user string
 	tty  *guest.TtySize
 }
 
@@ -61,11 +62,9 @@ func (s *Server) launch(ctx context.Context, id string, what command, first ear)
 	if err != nil {
 		return nil, nil, err
 	}
-	spec := guest.ExecSpec{Argv: append([]string{what.cmd}, what.args...), Dir: what.dir, Tty: what.tty}
-	for name, value := range what.env {
-		spec.Env = append(spec.Env, name+"="+value)
-	}
-	started, err := g.Exec(context.WithoutCancel(ctx), spec)
+	started, err := g.Exec(context.WithoutCancel(ctx), guest.ExecSpec{
+		Argv: append([]string{what.cmd}, what.args...), Env: environ(what.env), Dir: what.dir, User: what.user, Tty: what.tty,
+	})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -74,11 +74,14 @@ func (s *Server) routes() []route {
 		{OpSnapshotList, http.MethodGet, "/v1/snapshots", shared, accessData, s.listSnapshots},
 		{OpSnapshotDelete, http.MethodDelete, "/v1/snapshots/{name}", shared, accessData, s.deleteSnapshot},
 	}
-	all = slices.Concat(all, s.peopleRoutes(shared), s.auditRoutes(shared), s.channelRoutes(shared), s.hostRoutes(shared))
+	all = slices.Concat(all, s.peopleRoutes(shared), s.auditRoutes(shared), s.channelRoutes(shared), s.hostRoutes(shared),
+		s.buildRoutes(shared))
 	if s.cfg.Generations != Capsules {
+		all = append(all, s.statsRoutes("/v1/sandboxes", genS)...)
 		all = append(all, s.sandboxRoutes("/v1/sandboxes", genS)...)
 	}
 	if s.cfg.Generations != Sandboxes {
+		all = append(all, s.statsRoutes("/v1/capsules", genC)...)
 		all = append(all, s.sandboxRoutes("/v1/capsules", genC)...)
 		all = append(all, s.capsuleRoutes("/v1/capsules/{id}")...)
 		all = append(all, route{OpHealth, http.MethodGet, "/health", genC, accessNone, s.health})

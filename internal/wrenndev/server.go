@@ -31,6 +31,10 @@ type Server struct {
 	router  router
 	proxy   *portProxy
 
+	meter     *meter
+	templates *table[templateRow]
+	builds    builds
+
 	audit    *auditLog
 	channels channelTable
 	outbox   outbox
@@ -86,7 +90,16 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.auth = &authenticator{s.people, []byte(s.secrets.Secret)}
-	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl")); err != nil {
+	if s.meter, err = openMeter(s.dir); err != nil {
+		return err
+	}
+	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl"), s.meter.moved); err != nil {
+		return err
+	}
+	if err := s.openTemplates(); err != nil {
+		return err
+	}
+	if err := s.openBuilds(); err != nil {
 		return err
 	}
 	if err := s.openEvents(); err != nil {
@@ -102,7 +115,7 @@ func (s *Server) start(ctx context.Context) error {
 	s.agent = newAgent(s.life, filepath.Join(s.dir, "sandboxes"), host, s.cfg.SampleEvery, s.cfg.Logger)
 	for _, row := range s.rows.list("") {
 		if row.Status == StatusPaused && !s.hostGone(row) {
-			s.agent.adopt(row.ID, row.Template, row.TimeoutSec)
+			s.agent.adopt(row)
 		}
 	}
 	s.announceLocal()
@@ -113,8 +126,10 @@ func (s *Server) start(ctx context.Context) error {
 		Handler: s, ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
+	s.meter.sample() // before anything can run
 	s.background.Go(func() { _ = s.http.Serve(s.listener) })
 	s.background.Go(s.watchMachines)
+	s.background.Go(s.sampleTeams)
 	s.cfg.Logger.Info("embedded Wrenn serves", "url", s.URL(), "isolation", s.Isolation().String(), "network", s.Network().String())
 	return nil
 }
@@ -244,6 +259,7 @@ func (s *Server) close() error {
 	}
 	errs = append(errs, s.people.close())
 	errs = append(errs, s.audit.close(), s.channels.close(), s.hosts.close())
+	errs = append(errs, s.templates.close(), s.builds.close(), s.meter.close())
 	if s.temporary {
 		errs = append(errs, removeTree(s.dir))
 	}

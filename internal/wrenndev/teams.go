@@ -86,7 +86,9 @@ func (s *Server) createTeam(c *call) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(c.w, http.StatusCreated, answerOfTeam(s.people.addTeam(name, c.caller.id, false), roleOwner))
+	t := s.people.addTeam(name, c.caller.id, false)
+	s.recordTeam(c, t.ID, "create")
+	writeJSON(c.w, http.StatusCreated, answerOfTeam(t, roleOwner))
 	return nil
 }
 
@@ -112,6 +114,7 @@ func (s *Server) renameTeam(c *call) error {
 		return err
 	}
 	s.people.teams.update(t.ID, func(t *teamRecord) { t.Name = name })
+	s.recordTeam(c, t.ID, "rename")
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -127,6 +130,7 @@ func (s *Server) deleteTeam(c *call) error {
 	if err := s.dropTeam(t.ID); err != nil {
 		return err
 	}
+	s.recordTeam(c, t.ID, "delete")
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -163,6 +167,7 @@ func (s *Server) leaveTeam(c *call) error {
 		return err
 	}
 	s.people.members.remove(memberRecord{Team: t.ID, User: c.caller.id}.key())
+	s.record(c.caller, "member", c.caller.id, "leave", nil)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -183,6 +188,14 @@ func (s *Server) setTeamBYOC(c *call) error {
 		return notFound("team")
 	}
 	s.people.teams.update(id, func(t *teamRecord) { t.BYOC = req.Enabled })
+	s.recordTeam(c, id, "set_byoc")
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// recordTeam writes down what was done to a team, in its own log.
+func (s *Server) recordTeam(c *call, team, action string) {
+	who := c.caller
+	who.team = team
+	s.record(who, "team", team, action, nil)
 }

@@ -6,6 +6,6 @@ import "slices"
 func checks() []check {
 	return slices.Concat(
 		errorChecks, sandboxChecks, trapChecks, execChecks, streamChecks, fileChecks, processChecks, ptyChecks, snapshotChecks,
-		authChecks, keyChecks, teamChecks, hostChecks, auditChecks, channelChecks, buildChecks,
+		proxyChecks, codeChecks, authChecks, keyChecks, teamChecks, hostChecks, auditChecks, channelChecks, buildChecks,
 	)
 }

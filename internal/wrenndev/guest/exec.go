@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -26,9 +25,11 @@ func (s *supervisor) exec(spec *ExecSpec, out []int) (pid int, tty *os.File, err
 	if s.frozen || s.null == nil {
 		return 0, nil, &kindError{KindFrozen, errFrozen}
 	}
-	attr := &syscall.ProcAttr{
-		Dir: s.expand(spec.Dir), Env: override(s.spec.Env, spec.Env), Sys: &syscall.SysProcAttr{Setsid: true},
+	cred, env, dir, err := s.identity(spec)
+	if err != nil {
+		return 0, nil, err
 	}
+	attr := &syscall.ProcAttr{Dir: s.expand(dir), Env: env, Sys: &syscall.SysProcAttr{Setsid: true, Credential: cred}}
 	if spec.Tty == nil {
 		attr.Files = []uintptr{s.null.Fd(), uintptr(out[0]), uintptr(out[1])}
 	} else {
@@ -50,21 +51,6 @@ func (s *supervisor) exec(spec *ExecSpec, out []int) (pid int, tty *os.File, err
 	s.commands[spec.ID], s.pids[pid] = pid, spec.ID
 	s.samples.wake()
 	return pid, tty, nil
-}
-
-// override puts variables over an environment. Programs differ in which of two of
-// the same name they take, so there are none.
-func override(env, over []string) []string {
-	name := func(v string) string {
-		n, _, _ := strings.Cut(v, "=")
-		return n
-	}
-	given := map[string]bool{}
-	for _, v := range over {
-		given[name(v)] = true
-	}
-	kept := slices.DeleteFunc(slices.Clone(env), func(v string) bool { return given[name(v)] })
-	return append(kept, over...)
 }
 
 // wrap makes the command line that the service's guest daemon makes: a shell that

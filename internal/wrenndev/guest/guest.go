@@ -144,6 +144,13 @@ func (s *supervisor) boot(spec BootSpec) error {
 		if err := enterRoot(&spec); err != nil {
 			return err
 		}
+		if spec.User != "" {
+			who, err := lookUp(spec.User)
+			if err != nil {
+				return err
+			}
+			spec.Home = who.home
+		}
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDONLY, 0)
 	if err != nil {

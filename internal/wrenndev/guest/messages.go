@@ -50,6 +50,9 @@ type BootSpec struct {
 	// Home is the working directory of commands and the base of relative paths, as
 	// seen from inside the sandbox.
 	Home string `json:"home"`
+	// User is whose commands are, and whose home is Home then; empty is the
+	// supervisor's own, root in namespaces. It counts in namespaces only.
+	User string `json:"user,omitempty"`
 	// SampleMillis is the distance of two metric samples in milliseconds.
 	SampleMillis int `json:"sample_millis"`
 }
@@ -60,9 +63,11 @@ type BootSpec struct {
 type ExecSpec struct {
 	ID   uint64   `json:"id"`
 	Argv []string `json:"argv"`
-	// Env is put over the sandbox's environment. Dir replaces the home directory.
-	Env []string `json:"env,omitempty"`
-	Dir string   `json:"dir,omitempty"`
+	// Env is put over the sandbox's environment. Dir replaces the home directory, and
+	// User that of the sandbox.
+	Env  []string `json:"env,omitempty"`
+	Dir  string   `json:"dir,omitempty"`
+	User string   `json:"user,omitempty"`
 	// Tty is the size of the terminal to run in, if any.
 	Tty *TtySize `json:"tty,omitempty"`
 }
