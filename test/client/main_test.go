@@ -4,6 +4,7 @@ package client
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -24,6 +25,8 @@ type example struct {
 	signedIn bool
 	// only is the one generation that has what it uses.
 	only wrenn.Generation
+	// needs is a program of this machine that it runs in its sandbox.
+	needs string
 }
 
 var examples = map[string]example{
@@ -33,6 +36,8 @@ var examples = map[string]example{
 	"files":      {run: files, says: "hello\n11 bytes\n"},
 	"background": {run: background, says: "tick\nexit code -1\n", only: wrenn.GenerationCapsules},
 	"terminal":   {run: terminal, says: "4 columns\n", only: wrenn.GenerationCapsules},
+	"ports":      {run: ports, says: "hello\n", needs: "/usr/bin/python3"},
+	"code":       {run: code, says: "adding\n6\nIndexError\n", only: wrenn.GenerationCapsules, needs: "/usr/bin/jupyter-server"},
 	"snapshots":  {run: snapshots, says: "kept\n"},
 	"errors":     {run: failures, says: "nobody has this id\nnot sent: invalid argument\n"},
 	"auth":       {run: auth, says: "dev@wrenn.local\n"},
@@ -67,7 +72,12 @@ func TestExamples(t *testing.T) {
 				if example.only != "" && example.only != generation {
 					continue
 				}
-				t.Run(name, func(t *testing.T) { check(t, server, example) })
+				t.Run(name, func(t *testing.T) {
+					if _, err := os.Stat(example.needs); example.needs != "" && err != nil {
+						t.Skipf("this machine has no %s, which the example runs in its sandbox", example.needs)
+					}
+					check(t, server, example)
+				})
 			}
 		})
 	}
@@ -75,6 +85,11 @@ func TestExamples(t *testing.T) {
 
 func check(t *testing.T, server *wrenndev.Server, e example) {
 	t.Helper()
+	if strings.Contains(e.needs, "jupyter") {
+		if err := server.BuildCodeRunner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c, err := wrenn.NewFromEnv()
 	if e.signedIn {
 		var token wrenn.Credential
