@@ -84,7 +84,7 @@ func (p *probe) from(template string) *wrenn.SandboxHandle {
 // createBuild: it goes on by itself, and makes a template for all teams, which only an administrator deletes.
 func createBuild(p *probe) {
 	made := p.build(wrenn.CreateBuildRequest{Recipe: []string{
-		"RUN mkdir -p /opt/conformance", "WORKDIR /opt/conformance", "RUN echo built > file",
+		"RUN echo built > built", "WORKDIR /etc", `RUN pwd >> "$HOME/built"`,
 	}})
 	p.want(made.Status == wrenn.BuildPending || made.Status == wrenn.BuildRunning, "it begins as %s", made.Status)
 	p.want(made.BaseTemplate == "minimal" && made.VCPUs == 1 && made.MemoryMB == 512 && len(made.Recipe) == 3, "the build is %+v", made)
@@ -93,7 +93,7 @@ func createBuild(p *probe) {
 	p.ok(err)
 	at := slices.IndexFunc(listed, func(s wrenn.Snapshot) bool { return s.Name == made.Name })
 	p.want(at >= 0 && listed[at].Platform && listed[at].Type == "base", "the template is not in the list, or not a base of the platform")
-	p.want(p.sh(p.from(made.Name), "cat /opt/conformance/file") == "built\n", "the file is not there")
+	p.want(p.sh(p.from(made.Name), "cat built") == "built\n/etc\n", "the file is not there")
 	p.refused(p.c.Snapshots.Delete(p.ctx, made.Name), "deleting it as a snapshot", wrenn.CodeForbidden)
 }
 
@@ -145,9 +145,9 @@ func buildUnknownInstruction(p *probe) {
 
 // buildHealthcheck: with one the template is a snapshot.
 func buildHealthcheck(p *probe) {
-	made := p.build(wrenn.CreateBuildRequest{Recipe: []string{"RUN touch /root/ready"}, Healthcheck: "test -e /root/ready"})
+	made := p.build(wrenn.CreateBuildRequest{Recipe: []string{"RUN touch ready"}, Healthcheck: "test -e ready"})
 	got := p.succeeds(made)
-	p.want(got.Healthcheck == "test -e /root/ready", "the health check is %q", got.Healthcheck)
+	p.want(got.Healthcheck == "test -e ready", "the health check is %q", got.Healthcheck)
 	listed, err := p.c.Snapshots.List(p.ctx)
 	p.ok(err)
 	at := slices.IndexFunc(listed, func(s wrenn.Snapshot) bool { return s.Name == made.Name })
@@ -156,10 +156,10 @@ func buildHealthcheck(p *probe) {
 
 // buildTakenName: it succeeds and replaces nothing.
 func buildTakenName(p *probe) {
-	first := p.build(wrenn.CreateBuildRequest{Recipe: []string{"RUN echo first > /root/file"}})
+	first := p.build(wrenn.CreateBuildRequest{Recipe: []string{"RUN echo first > file"}})
 	p.succeeds(first)
-	p.succeeds(p.build(wrenn.CreateBuildRequest{Name: first.Name, Recipe: []string{"RUN echo second > /root/file"}}))
-	p.want(p.sh(p.from(first.Name), "cat /root/file") == "first\n", "the template was replaced")
+	p.succeeds(p.build(wrenn.CreateBuildRequest{Name: first.Name, Recipe: []string{"RUN echo second > file"}}))
+	p.want(p.sh(p.from(first.Name), "cat file") == "first\n", "the template was replaced")
 }
 
 // buildEnvironment: what a recipe sets is in the commands of later sandboxes.
@@ -178,9 +178,9 @@ func buildArchive(p *probe) {
 	p.ok(err)
 	p.ok(files.Close())
 	p.ok(zip.Close())
-	made := p.build(wrenn.CreateBuildRequest{Recipe: []string{"COPY file.txt /root/file.txt"}, Archive: &archive})
+	made := p.build(wrenn.CreateBuildRequest{Recipe: []string{"COPY file.txt file.txt"}, Archive: &archive})
 	p.succeeds(made)
-	p.want(p.sh(p.from(made.Name), "cat /root/file.txt") == "packed\n", "the file is not there")
+	p.want(p.sh(p.from(made.Name), "cat file.txt") == "packed\n", "the file is not there")
 }
 
 func buildRefusals(p *probe) {

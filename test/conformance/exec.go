@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -124,11 +125,11 @@ func execCut(p *probe, end func(*wrenn.SandboxHandle, context.Context) error) {
 	h := p.sandbox()
 	failed := make(chan error, 1)
 	go func() {
-		_, err := h.Exec(p.ctx, wrenn.ExecRequest{Cmd: "/bin/sh", Args: []string{"-c", "touch /tmp/begun; sleep 60"}, Timeout: 90 * time.Second})
+		_, err := h.Exec(p.ctx, wrenn.ExecRequest{Cmd: "/bin/sh", Args: []string{"-c", "touch begun; sleep 60"}, Timeout: 90 * time.Second})
 		failed <- err
 	}()
 	p.eventually(waitFor, "the command runs", func() bool {
-		return p.exec(h, "test", "-e", "/tmp/begun").ExitCode == 0
+		return p.exec(h, "test", "-e", "begun").ExitCode == 0
 	})
 	p.ok(end(h, p.ctx))
 	err := <-failed
@@ -144,19 +145,21 @@ func pause(h *wrenn.SandboxHandle, ctx context.Context) error { //nolint:revive 
 // execForeground: environment and directory count in the background only.
 func execForeground(p *probe) {
 	h := p.sandbox()
-	a := p.send("POST", p.sandboxes(h.ID(), "exec"), `{"cmd":"/bin/sh","args":["-c","echo $PWD $CONFORMANCE"],"cwd":"/tmp","envs":{"CONFORMANCE":"set"}}`)
+	a := p.send("POST", p.sandboxes(h.ID(), "exec"), `{"cmd":"/bin/sh","args":["-c","echo $CONFORMANCE in $PWD."],"cwd":"/tmp","envs":{"CONFORMANCE":"set"}}`)
 	p.want(a.status == 200, "HTTP %d", a.status)
-	p.want(!strings.Contains(string(a.body), "/tmp") && !strings.Contains(string(a.body), "set"), "they count: %s", a.body)
+	var got struct{ Stdout string }
+	p.ok(json.Unmarshal(a.body, &got))
+	p.want(strings.HasPrefix(got.Stdout, "in /") && got.Stdout != "in /tmp.\n", "they count: %q", got.Stdout)
 }
 
 // execLimit: no command is waited for longer than 45 s, and it goes on.
 func execLimit(p *probe) {
 	h := p.sandbox()
 	begun := time.Now()
-	_, err := h.Exec(p.ctx, wrenn.ExecRequest{Cmd: "/bin/sh", Args: []string{"-c", "sleep 55; touch /tmp/ended"}, Timeout: 90 * time.Second})
+	_, err := h.Exec(p.ctx, wrenn.ExecRequest{Cmd: "/bin/sh", Args: []string{"-c", "sleep 55; touch ended"}, Timeout: 90 * time.Second})
 	p.refused(err, "a command of 55 s", wrenn.CodeAgentError)
 	p.want(time.Since(begun) > 40*time.Second && time.Since(begun) < 54*time.Second, "refused after %s", time.Since(begun))
-	p.eventually(waitFor, "the command ends by itself", func() bool { return p.exec(h, "test", "-e", "/tmp/ended").ExitCode == 0 })
+	p.eventually(waitFor, "the command ends by itself", func() bool { return p.exec(h, "test", "-e", "ended").ExitCode == 0 })
 }
 
 func execLong(p *probe) {

@@ -48,11 +48,11 @@ func (p *probe) lives(h *wrenn.SandboxHandle, pid int) bool {
 func execBackground(p *probe) {
 	h := p.sandbox()
 	got := p.background(h, wrenn.BackgroundRequest{
-		Cmd: "/bin/sh", Args: []string{"-c", `echo "$CONFORMANCE in $PWD" > /tmp/told; sleep 60`}, Tag: "job",
+		Cmd: "/bin/sh", Args: []string{"-c", `echo "$CONFORMANCE in $PWD" > "$HOME/told"; sleep 60`}, Tag: "job",
 		Env: map[string]string{"CONFORMANCE": "set"}, Dir: "/tmp",
 	})
 	p.want(got.Tag == "job", "the tag is %q", got.Tag)
-	p.eventually(waitFor, "the command tells where it is", func() bool { return p.sh(h, "cat /tmp/told 2>/dev/null || true") == "set in /tmp\n" })
+	p.eventually(waitFor, "the command tells where it is", func() bool { return p.sh(h, "cat told 2>/dev/null || true") == "set in /tmp\n" })
 	got = p.background(h, wrenn.BackgroundRequest{Cmd: "sleep", Args: []string{"60"}})
 	p.want(strings.HasPrefix(got.Tag, "proc-"), "without a tag it is %q", got.Tag)
 	// A command that is not there is started all the same.
@@ -91,17 +91,17 @@ func listProcesses(p *probe) {
 
 func killProcess(p *probe) {
 	h := p.sandbox()
-	trap := wrenn.BackgroundRequest{Cmd: "/bin/sh", Args: []string{"-c", `trap "touch /tmp/asked; exit 0" TERM; touch /tmp/armed; while :; do sleep 0.1; done`}, Tag: "job"}
+	trap := wrenn.BackgroundRequest{Cmd: "/bin/sh", Args: []string{"-c", `trap "touch asked; exit 0" TERM; touch armed; while :; do sleep 0.1; done`}, Tag: "job"}
 	job := p.background(h, trap)
-	p.eventually(waitFor, "the trap is set", func() bool { return p.exec(h, "test", "-e", "/tmp/armed").ExitCode == 0 })
+	p.eventually(waitFor, "the trap is set", func() bool { return p.exec(h, "test", "-e", "armed").ExitCode == 0 })
 	p.ok(h.KillProcess(p.ctx, wrenn.ByTag("job"), wrenn.SIGTERM))
 	p.eventually(waitFor, "SIGTERM ends the process", func() bool { return !p.lives(h, job.PID) })
-	p.sh(h, "test -e /tmp/asked && rm /tmp/asked")
+	p.sh(h, "test -e asked && rm asked")
 	for _, signal := range []wrenn.Signal{"", wrenn.SIGKILL} {
 		job = p.background(h, trap)
 		p.ok(h.KillProcess(p.ctx, wrenn.ByPID(job.PID), signal))
 		p.eventually(waitFor, "SIGKILL ends the process", func() bool { return !p.lives(h, job.PID) })
-		p.sh(h, "test ! -e /tmp/asked")
+		p.sh(h, "test ! -e asked")
 	}
 	// Whatever else is asked for is SIGKILL.
 	job = p.background(h, trap)
@@ -114,9 +114,9 @@ func killUnknown(p *probe) {
 	h := p.sandbox()
 	p.refused(h.KillProcess(p.ctx, wrenn.ByTag("no-such-tag"), ""), "an unknown tag", wrenn.CodeNotFound)
 	p.refused(h.KillProcess(p.ctx, wrenn.ByPID(1), ""), "the pid 1", wrenn.CodeNotFound)
-	p.background(h, wrenn.BackgroundRequest{Cmd: "/bin/sh", Args: []string{"-c", "sleep 60 & echo $! > /tmp/child; wait"}})
-	p.eventually(waitFor, "the child runs", func() bool { return p.exec(h, "test", "-s", "/tmp/child").ExitCode == 0 })
-	child := strings.TrimSpace(p.sh(h, "cat /tmp/child"))
+	p.background(h, wrenn.BackgroundRequest{Cmd: "/bin/sh", Args: []string{"-c", "sleep 60 & echo $! > child; wait"}})
+	p.eventually(waitFor, "the child runs", func() bool { return p.exec(h, "test", "-s", "child").ExitCode == 0 })
+	child := strings.TrimSpace(p.sh(h, "cat child"))
 	a := p.send(http.MethodDelete, p.sandboxes(h.ID(), "processes", child), "")
 	p.turnedAway(a, "a child", 404, wrenn.CodeNotFound)
 	p.sh(h, "kill -0 "+child)
@@ -190,12 +190,12 @@ func followUntil(s *wrenn.ExecStream, ticked chan<- bool) followed {
 func streamProcessLive(p *probe) {
 	h := p.sandbox()
 	p.background(h, wrenn.BackgroundRequest{
-		Cmd: "/bin/sh", Args: []string{"-c", "echo early; touch /tmp/told; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo late"}, Tag: "job",
+		Cmd: "/bin/sh", Args: []string{"-c", "echo early; touch told; while [ ! -e go ]; do sleep 0.1; done; echo late"}, Tag: "job",
 	})
-	p.eventually(waitFor, "the process has told something", func() bool { return p.exec(h, "test", "-e", "/tmp/told").ExitCode == 0 })
+	p.eventually(waitFor, "the process has told something", func() bool { return p.exec(h, "test", "-e", "told").ExitCode == 0 })
 	s, err := h.ProcessStream(p.ctx, wrenn.ByTag("job"))
 	p.ok(err)
-	p.sh(h, "touch /tmp/go")
+	p.sh(h, "touch go")
 	got := follow(s)
 	p.ok(got.err)
 	p.want(got.stdout == "late\n" && got.code == 0, "a late listener hears %q and code %d", got.stdout, got.code)

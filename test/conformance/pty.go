@@ -148,13 +148,13 @@ func ptyReconnect(p *probe) {
 	h := p.sandbox()
 	t := p.terminal(h.OpenPty(p.ctx, shell()))
 	tag, pid := t.Tag(), t.PID()
-	t.typed("(while :; do echo tick$((1+1))tock; sleep 0.2; done) & echo $! > /tmp/ticker")
+	t.typed("(while :; do echo tick$((1+1))tock; sleep 0.2; done) & echo $! > ticker")
 	t.prints("tick2tock")
 	p.ok(t.Close())
 	p.want(p.lives(h, pid), "the shell ends with its socket")
 	t = p.terminal(h.ConnectPty(p.ctx, tag))
 	t.prints("tick2tock")
-	t.typed("echo back$((1+1))again; kill $(cat /tmp/ticker); exit 5")
+	t.typed("echo back$((1+1))again; kill $(cat ticker); exit 5")
 	t.prints("back2again")
 	p.want(t.exits() == 5, "the terminal exits with %d", t.code)
 }
@@ -190,7 +190,7 @@ func ptyRefusals(p *probe) {
 // ptyIdle: what is typed into a terminal that was gone back to and is silent is not read, and after 45 s an error comes.
 func ptyIdle(p *probe) {
 	h := p.sandbox()
-	t := p.terminal(h.OpenPty(p.ctx, wrenn.PtyRequest{Cmd: "/bin/sh", Args: []string{"-c", "read line; echo $line > /tmp/typed; sleep 60"}}))
+	t := p.terminal(h.OpenPty(p.ctx, wrenn.PtyRequest{Cmd: "/bin/sh", Args: []string{"-c", "read line; echo $line > typed; sleep 60"}}))
 	tag := t.Tag()
 	p.ok(t.Close())
 	t = p.terminal(h.ConnectPty(p.ctx, tag))
@@ -200,5 +200,5 @@ func ptyIdle(p *probe) {
 	}
 	p.caused(t.err, wrenn.ErrStreamLost)
 	p.want(time.Since(begun) > 30*time.Second, "lost after %s", time.Since(begun))
-	p.sh(h, "test ! -s /tmp/typed")
+	p.sh(h, "test ! -s typed")
 }

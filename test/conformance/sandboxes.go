@@ -96,7 +96,7 @@ func pauseSandbox(p *probe) {
 func resumeSandbox(p *probe) {
 	made := p.create(p.c, wrenn.CreateSandboxRequest{})
 	h := p.c.Sandbox(made.ID)
-	p.sh(h, `echo kept > /tmp/kept; (while :; do echo >> /tmp/ticks; sleep 0.1; done) >/dev/null 2>&1 & echo $! > /tmp/pid`)
+	p.sh(h, `echo kept > kept; (while :; do echo >> ticks; sleep 0.1; done) >/dev/null 2>&1 & echo $! > pid`)
 	_, err := h.Resume(p.ctx)
 	p.refused(err, "resuming a running sandbox", wrenn.CodeInvalidState)
 	_, err = h.Pause(p.ctx)
@@ -107,9 +107,9 @@ func resumeSandbox(p *probe) {
 	p.want(got.CreatedAt.Equal(made.CreatedAt), "created_at has changed")
 	p.want(!got.StartedAt.Before(made.StartedAt), "started_at has gone back")
 	p.is(h, wrenn.StatusRunning)
-	p.want(p.sh(h, "cat /tmp/kept") == "kept\n", "the file is not as it was")
-	p.sh(h, "kill -0 $(cat /tmp/pid)")
-	count := func() string { return p.sh(h, "wc -l < /tmp/ticks") }
+	p.want(p.sh(h, "cat kept") == "kept\n", "the file is not as it was")
+	p.sh(h, "kill -0 $(cat pid)")
+	count := func() string { return p.sh(h, "wc -l < ticks") }
 	begin := count()
 	p.eventually(waitFor, "the process goes on", func() bool { return count() != begin })
 }

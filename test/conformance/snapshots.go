@@ -60,12 +60,12 @@ func (p *probe) start(snapshot string) *wrenn.SandboxHandle {
 
 func createSnapshot(p *probe) {
 	h := p.sandbox()
-	p.sh(h, "echo kept > /root/kept")
+	p.sh(h, "echo kept > kept")
 	name := p.name()
 	got := p.snapshot(h, name)
 	p.want(got.Name == name && got.Type == "snapshot" && !got.Platform && !got.CreatedAt.IsZero() && got.SizeBytes >= 0, "the answer is %+v", got)
 	for range 2 {
-		p.want(p.sh(p.start(name), "cat /root/kept") == "kept\n", "the file is not in a sandbox that was started from it")
+		p.want(p.sh(p.start(name), "cat kept") == "kept\n", "the file is not in a sandbox that was started from it")
 	}
 }
 
@@ -103,23 +103,23 @@ func deleteSnapshot(p *probe) {
 // snapshotPauses: the source stays paused, and goes on with its files and its processes.
 func snapshotPauses(p *probe) {
 	h := p.sandbox()
-	p.sh(h, `echo kept > /tmp/kept; sleep 600 >/dev/null 2>&1 & echo $! > /tmp/pid`)
+	p.sh(h, `echo kept > kept; sleep 600 >/dev/null 2>&1 & echo $! > pid`)
 	p.snapshot(h, p.name())
 	p.is(h, wrenn.StatusPaused)
 	_, err := h.Resume(p.ctx)
 	p.ok(err)
-	p.want(p.sh(h, "cat /tmp/kept; kill -0 $(cat /tmp/pid) && echo lives") == "kept\nlives\n", "not as it was")
+	p.want(p.sh(h, "cat kept; kill -0 $(cat pid) && echo lives") == "kept\nlives\n", "not as it was")
 }
 
 func snapshotOfPaused(p *probe) {
 	h := p.sandbox()
-	p.sh(h, "echo kept > /root/kept")
+	p.sh(h, "echo kept > kept")
 	_, err := h.Pause(p.ctx)
 	p.ok(err)
 	name := p.name()
 	p.snapshot(h, name)
 	p.is(h, wrenn.StatusPaused)
-	p.want(p.sh(p.start(name), "cat /root/kept") == "kept\n", "the file is not in a sandbox that was started from it")
+	p.want(p.sh(p.start(name), "cat kept") == "kept\n", "the file is not in a sandbox that was started from it")
 }
 
 func snapshotOfDestroyed(p *probe) {
@@ -169,15 +169,15 @@ func (p *probe) overwrite(h *wrenn.SandboxHandle, name string) answer {
 
 func snapshotOverwrite(p *probe) {
 	h := p.sandbox()
-	p.sh(h, "echo old > /root/kept")
+	p.sh(h, "echo old > kept")
 	name := p.name()
 	p.snapshot(h, name)
 	_, err := h.Resume(p.ctx)
 	p.ok(err)
-	p.sh(h, "echo new > /root/kept")
+	p.sh(h, "echo new > kept")
 	a := p.overwrite(h, name)
 	p.want(a.status == 201, "HTTP %d %s", a.status, a.code())
-	p.want(p.sh(p.start(name), "cat /root/kept") == "new\n", "it was not replaced")
+	p.want(p.sh(p.start(name), "cat kept") == "new\n", "it was not replaced")
 }
 
 func snapshotOverwriteIgnored(p *probe) {

@@ -192,12 +192,12 @@ func streamIgnores(p *probe) {
 // streamLeft: the stream is a view, and the command goes on without it.
 func streamLeft(p *probe, leave func(*wrenn.ExecStream)) {
 	h := p.sandbox()
-	s := p.stream(h, "/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 0.2; done; touch /tmp/ended")
+	s := p.stream(h, "/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 0.2; done; touch ended")
 	leave(s)
 	got := follow(s)
 	p.caused(got.err, wrenn.ErrStreamLost)
 	p.want(wrenn.IsAmbiguous(got.err), "the loss is not called ambiguous")
-	p.eventually(waitFor, "the command ends by itself", func() bool { return p.exec(h, "test", "-e", "/tmp/ended").ExitCode == 0 })
+	p.eventually(waitFor, "the command ends by itself", func() bool { return p.exec(h, "test", "-e", "ended").ExitCode == 0 })
 }
 
 // streamCut: nothing tells of the end of a stream whose sandbox is taken away.
