@@ -59,6 +59,10 @@ bench: ## Benchmarks; they print figures and judge nothing
 test-e2e: control-plane ## The real manager in a real control plane with the embedded Wrenn
 	go test -race -timeout 30m -count=1 $(TESTFLAGS) ./test/e2e/...
 
+.PHONY: conformance
+conformance: ## Check any Wrenn server, embedded or real (WRENN_BASE_URL=, WRENN_API_KEY=; WRENN_TOKEN= for all of it)
+	@go run ./test/conformance
+
 .PHONY: control-plane
 control-plane: ## Build the local control plane, unless KUBEBUILDER_ASSETS or the cache has it (10 to 15 minutes the first time)
 	go run ./internal/localkube/prebuild

@@ -37,9 +37,10 @@ func main() {
 // options are the command line.
 type options struct {
 	wrenndev.Config
-	keyFile  string
-	printKey bool
-	verbose  bool
+	keyFile    string
+	printKey   bool
+	codeRunner bool
+	verbose    bool
 }
 
 func parse(args []string, getenv func(string) string, stderr io.Writer) (options, error) {
@@ -61,6 +62,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	fs.DurationVar(&o.Reconcile, "reconcile", time.Second, "how late rows learn of idle pauses and deaths (the service: 30s, or 15s on C)")
 	fs.DurationVar(&o.IdleCheck, "idle-check", time.Second, "how often idle sandboxes are looked for (the service: 2s)")
 	fs.DurationVar(&o.StreamLimit, "stream-limit", 600*time.Second, "when streams are cut")
+	fs.BoolVar(&o.codeRunner, "code-runner", false, "build the template "+wrenndev.CodeRunnerTemplate+" first, from the Jupyter server of this machine")
 	fs.BoolVar(&o.verbose, "v", false, "log more")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -105,6 +107,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	server, err := wrenndev.Start(ctx, o.Config)
 	if err != nil {
 		return err
+	}
+	if o.codeRunner {
+		if err := server.BuildCodeRunner(ctx); err != nil {
+			return errors.Join(err, server.Close())
+		}
 	}
 	if err := announce(server, o, stdout); err != nil {
 		return errors.Join(err, server.Close())

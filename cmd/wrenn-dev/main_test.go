@@ -216,6 +216,7 @@ func TestCommandLinesThatAreRefused(t *testing.T) {
 		{"-api-key", "short"},
 		{"-nonsense"},
 		{"argument"},
+		{"-addr", "127.0.0.1:0", "-isolation", "directory", "-code-runner"},
 	} {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			if err := run(t.Context(), args, func(string) string { return "" }, io.Discard, io.Discard); err == nil {

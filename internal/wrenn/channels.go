@@ -12,9 +12,9 @@ const channelsPath = "/v1/channels"
 
 // Channels deliver the team's events elsewhere. They take a client with a JWT; any other is ErrUnauthenticated.
 //
-// A webhook is posted {event, timestamp, team_id, actor, resource}, with the headers X-WRENN-SIGNATURE (HMAC-SHA256 with
-// the channel's secret), X-Wrenn-Delivery and X-Wrenn-Timestamp. A sandbox that the service itself marks stopped or
-// missing is no event.
+// A webhook is posted {event, timestamp, team_id, actor, resource}, with the headers X-Wrenn-Delivery, X-Wrenn-Timestamp
+// and X-WRENN-SIGNATURE: "sha256=" and the hexadecimal HMAC-SHA256, with the channel's secret for its key, of the
+// timestamp, a dot and the body. A sandbox that the service itself marks stopped or missing is no event.
 type Channels struct{ c *Client }
 
 // ChannelProvider is what a channel delivers to. Its configuration depends on it.
@@ -66,7 +66,8 @@ type Channel struct {
 
 // CreateChannelRequest says what channel to create.
 type CreateChannelRequest struct {
-	// Name is required and unique in the team: a name that is taken is IsConflict.
+	// Name is required and unique in the team: a name that is taken is IsConflict. The service keeps it in lower case and
+	// with hyphens for spaces.
 	Name string
 	// Provider is required.
 	Provider ChannelProvider
@@ -131,7 +132,7 @@ func (h *Channels) one(ctx context.Context, id string, k call) (*Channel, error)
 	return managedFetch(ctx, h.c, k, named(id, func(c *Channel) string { return c.ID }, channelOf))
 }
 
-// Delete deletes a channel.
+// Delete deletes a channel. One that is not there is no error.
 func (h *Channels) Delete(ctx context.Context, id string) error {
 	const op = "channels.delete"
 	if err := prefixChannel.check(op, id); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,17 +53,36 @@ func newAgent(life context.Context, dir string, host hostRoot, sample time.Durat
 	}
 }
 
+// newMachine is the machine of a row, without anything in it yet.
+func (a *agent) newMachine(row sandboxRow) *machine {
+	return &machine{id: row.ID, dir: a.machineDir(row.ID), template: row.Template, timeout: row.TimeoutSec, recipe: row.Boot}
+}
+
+// baseEnv is the environment of commands in a sandbox.
+func (a *agent) baseEnv(row sandboxRow) map[string]string {
+	vars := map[string]string{}
+	spec := a.host.bootSpec(a.machineDir(row.ID), row.ID, row.Template, 0)
+	row.Boot.apply(&spec)
+	for _, v := range spec.Env {
+		name, value, _ := strings.Cut(v, "=")
+		vars[name] = value
+	}
+	return vars
+}
+
 // adopt takes back a machine that was paused when the server stopped: its files
 // are there, its processes are not.
-func (a *agent) adopt(id, template string, timeout int32) {
+func (a *agent) adopt(row sandboxRow) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.machines[id] = &machine{id: id, dir: a.machineDir(id), template: template, timeout: timeout, state: machinePaused}
+	m := a.newMachine(row)
+	m.state = machinePaused
+	a.machines[row.ID] = m
 }
 
 // create makes a machine and boots it. from is the directory of a snapshot, or
 // empty. When ctx ends before the boot is over, nothing is left.
-func (a *agent) create(ctx context.Context, id, template, from string, timeout int32, delay time.Duration) error {
+func (a *agent) create(ctx context.Context, row sandboxRow, from string, delay time.Duration) error {
 	if err := sleep(ctx, delay); err != nil {
 		return err
 	}
@@ -72,7 +92,7 @@ func (a *agent) create(ctx context.Context, id, template, from string, timeout i
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	m := &machine{id: id, dir: a.machineDir(id), template: template, timeout: timeout}
+	m := a.newMachine(row)
 	err := a.host.prepare(m.dir, from)
 	if err == nil {
 		err = m.boot(ctx, a)
@@ -82,7 +102,7 @@ func (a *agent) create(ctx context.Context, id, template, from string, timeout i
 		if a.closed {
 			err = errClosing
 		} else {
-			a.machines[id] = m
+			a.machines[row.ID] = m
 		}
 		a.mu.Unlock()
 	}

@@ -17,6 +17,8 @@ type apiError struct {
 	// generic instead; those that handlers write themselves have none.
 	detail  string
 	generic string
+	// sandboxes are the ids of those that are in the way, where that is the error.
+	sandboxes []string
 }
 
 func (e *apiError) Error() string { return e.detail }
@@ -36,11 +38,28 @@ func unauthorized(text string) error {
 // Errors of the service layer.
 
 func notFound(what string) error {
-	return &apiError{http.StatusNotFound, "not_found", what + " not found: no rows in result set", "resource not found"}
+	return &apiError{
+		status: http.StatusNotFound, code: "not_found",
+		detail: what + " not found: no rows in result set", generic: "resource not found",
+	}
 }
 
 func invalidState(format string, args ...any) error {
-	return &apiError{http.StatusConflict, "invalid_state", fmt.Sprintf(format, args...), "resource is not running"}
+	return &apiError{
+		status: http.StatusConflict, code: "invalid_state",
+		detail: fmt.Sprintf(format, args...), generic: "resource is not running",
+	}
+}
+
+func invalidArgument(format string, args ...any) error {
+	return &apiError{
+		status: http.StatusBadRequest, code: "invalid_request",
+		detail: "invalid: " + fmt.Sprintf(format, args...), generic: "invalid request",
+	}
+}
+
+func forbidden(why string) error {
+	return &apiError{status: http.StatusForbidden, code: "forbidden", detail: "forbidden: " + why, generic: "forbidden"}
 }
 
 // Errors of a call to the agent.
@@ -65,13 +84,20 @@ func agentHasNot(id string) error {
 func writeError(w http.ResponseWriter, gen generation, err error) int {
 	var e *apiError
 	if !errors.As(err, &e) {
-		e = &apiError{http.StatusInternalServerError, "internal_error", err.Error(), "an internal error occurred"}
+		e = &apiError{
+			status: http.StatusInternalServerError, code: "internal_error",
+			detail: err.Error(), generic: "an internal error occurred",
+		}
 	}
 	message := e.detail
 	if gen == genC && e.generic != "" {
 		message = e.generic
 	}
-	writeJSON(w, e.status, map[string]any{"error": map[string]string{"code": e.code, "message": message}})
+	body := map[string]any{"code": e.code, "message": message}
+	if e.sandboxes != nil {
+		body["sandbox_ids"] = e.sandboxes
+	}
+	writeJSON(w, e.status, map[string]any{"error": body})
 	return e.status
 }
 

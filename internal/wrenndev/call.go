@@ -67,6 +67,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve runs a handler under the faults that are scripted for it.
 func (s *Server) serve(c *call, found *route) {
 	c.fault = s.faults.take(c.op, c.params["id"])
+	c.fault.agentFail = c.fault.agentFail || !s.local.reachable()
 	if sleep(c.ctx(), c.fault.latency) != nil {
 		c.entry.lost("aborted")
 		panic(http.ErrAbortHandler)

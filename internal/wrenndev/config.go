@@ -64,14 +64,18 @@ type Team struct {
 	// Name tells teams apart in the configuration and across restarts.
 	Name string
 	// APIKeys of the team, "wrn_" and 32 hexadecimal digits each. One is generated,
-	// and kept in the data directory, where there is none.
+	// and kept in the data directory, where there is none. They work at every start,
+	// also those that were deleted before.
 	APIKeys []string
 }
 
-// User can log in with POST /v1/auth/login. The user belongs to the first team.
+// User can log in with POST /v1/auth/login, owns the teams of the configuration, and is
+// an administrator of the platform. A login is for the first team.
 type User struct {
-	Email    string // default dev@wrenn.local
-	Password string // generated where empty
+	Email string // default dev@wrenn.local
+	// Password is generated where empty. A given one is the user's at every start; a
+	// generated one can be changed for good.
+	Password string
 }
 
 // Config is what a [Server] is started with. The zero value is a server for tests:
@@ -105,13 +109,25 @@ type Config struct {
 	IdleCheck time.Duration
 	// StreamLimit is when streams are cut: 600 s by default, as in the service.
 	StreamLimit time.Duration
-	// ExecLimit caps a synchronous exec on the C paths: 45 s by default, as in the
-	// service. S paths have StreamLimit.
+	// ExecLimit caps a synchronous exec on the C paths, and how long a terminal that is
+	// connected to may print nothing: 45 s by default, as in the service. An exec on S
+	// paths has StreamLimit.
 	ExecLimit time.Duration
 	// AuthWait is how long a stream on the C paths waits for its auth message: 5 s by default.
 	AuthWait time.Duration
+	// DeliveryLimit bounds one attempt to deliver an event to a channel: 10 s by default,
+	// as in the service.
+	DeliveryLimit time.Duration
+	// DeliveryRetries are the waits before a failed delivery is tried again: 10 s and
+	// then 30 s by default, as in the service.
+	DeliveryRetries []time.Duration
+	// PtyPing is how often the stream of a terminal gets a ping event: 30 s by default.
+	PtyPing time.Duration
 	// SampleEvery is the distance of metric samples: 500 ms by default.
 	SampleEvery time.Duration
+	// StatsEvery is the distance of the samples of what teams run: 10 s by default, as
+	// in the service.
+	StatsEvery time.Duration
 
 	Isolation Isolation
 	// Network of sandboxes in namespaces. Where there are none it is the host's.
@@ -135,7 +151,13 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.StreamLimit, 600*time.Second)
 	def(&c.ExecLimit, 45*time.Second)
 	def(&c.AuthWait, 5*time.Second)
+	def(&c.PtyPing, 30*time.Second)
 	def(&c.SampleEvery, 500*time.Millisecond)
+	def(&c.DeliveryLimit, 10*time.Second)
+	if c.DeliveryRetries == nil {
+		c.DeliveryRetries = []time.Duration{10 * time.Second, 30 * time.Second}
+	}
+	def(&c.StatsEvery, 10*time.Second)
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
 	}

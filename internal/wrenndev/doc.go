@@ -32,10 +32,36 @@
 // # What differs from the service
 //
 // A pause keeps processes in memory, stopped. A snapshot holds files, not memory: a
-// sandbox started from one has no processes. After a restart of the server, clean
-// or not, what was running is stopped, as after a restart of the service's agent;
-// what was paused can be resumed with its files, but its processes are gone.
+// sandbox started from one has none of the processes. After a restart of the server,
+// clean or not, what was running is stopped, as after a restart of the service's
+// agent; what was paused can be resumed with its files, but its processes are gone.
 // vcpus and memory_mb are recorded and echoed, not enforced. The port proxy connects
 // to a sandbox's loopback, and its connections end at a pause without waiting for the
 // answers under way.
+//
+// Programs that the START instructions of a template's recipe started are the
+// exception. The service has them in the template's memory image, running. Here they
+// are started again at each boot of a sandbox that was made from the template or from
+// a snapshot of such a sandbox, also at a resume after a restart of the server. A
+// create does not wait until they are ready. As in the service, a template that was
+// built without a healthcheck has no memory image, and no programs.
+//
+// A build runs in a sandbox of this server, so it finds the host's /usr instead of a
+// distribution's own, and the steps before and after the recipe are others than the
+// service's. The log of a step keeps the last 64 KiB of each stream. The figures of
+// teams (stats) begin anew with each start of the server; builds, templates and the
+// usage are kept.
+//
+// Mails are not sent but kept for who waits for one (see [Server.Mails]), and the only
+// OAuth provider, "github", is played by the server itself.
+//
+// There is one host, this machine. It is a host that the first team brought, and yet
+// serves every team. Whoever deletes it is left without a host: what runs is destroyed
+// ("force"), what is paused loses its files, creates fail as without any host online.
+// The next start of the server announces the machine anew. Hosts that are announced by
+// POST /v1/hosts stay pending, since no agent can register.
+//
+// Channels really deliver, but to loopback addresses only: the configuration of any
+// other destination is refused, Telegram's always. Events wait in memory; those that
+// wait when the server closes are not delivered.
 package wrenndev

@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"io"
 	"net/http"
 	"sync"
 	"syscall"
 	"time"
 	"unicode/utf8"
-
-	"github.com/wrennhq/wrenn-operator/internal/wrenndev/guest"
 )
 
 // defaultExecTimeout applies when timeout_sec is not given, 0 or negative.
@@ -21,6 +18,16 @@ type execRequest struct {
 	Cmd        string   `json:"cmd"`
 	Args       []string `json:"args"`
 	TimeoutSec int32    `json:"timeout_sec"`
+}
+
+// capsuleExecRequest is what the C paths take. Only in the background do the
+// environment and the directory count.
+type capsuleExecRequest struct {
+	execRequest
+	Background bool              `json:"background"`
+	Tag        string            `json:"tag"`
+	Envs       map[string]string `json:"envs"`
+	Cwd        string            `json:"cwd"`
 }
 
 type execAnswer struct {
@@ -33,30 +40,18 @@ type execAnswer struct {
 	Encoding   string `json:"encoding"`
 }
 
-// launch starts a command in a running machine. The client's going away does not
-// stop it.
-func (s *Server) launch(ctx context.Context, id string, argv []string) (*guest.Command, context.Context, error) {
-	m, err := s.agent.machine(id)
-	if err != nil {
-		return nil, nil, err
-	}
-	g, session, err := m.use(true)
-	if err != nil {
-		return nil, nil, err
-	}
-	cmd, err := g.Exec(context.WithoutCancel(ctx), guest.ExecSpec{Argv: argv})
-	return cmd, session, err
-}
-
-// exec runs a command and answers when its output is closed. A passed timeout and
-// a pause, a destroy or a death in between are all 502 agent_error.
+// exec runs a command, and in the foreground answers when its output is closed.
 func (s *Server) exec(c *call) error {
 	row, err := s.runningRow(c)
 	if err != nil {
 		return err
 	}
-	var req execRequest
-	if err := readJSON(c.w, c.r, &req); err != nil {
+	var req capsuleExecRequest
+	into := any(&req)
+	if c.gen == genS {
+		into = &req.execRequest
+	}
+	if err := readJSON(c.w, c.r, into); err != nil {
 		return err
 	}
 	if req.Cmd == "" {
@@ -68,35 +63,50 @@ func (s *Server) exec(c *call) error {
 	if err := sleep(c.ctx(), c.agentDelay()); err != nil {
 		return err
 	}
-	begun := time.Now()
-	cmd, session, err := s.launch(c.ctx(), row.ID, append([]string{req.Cmd}, req.Args...))
-	if err != nil {
-		return agentAnswer(err, row.ID)
+	if req.Background {
+		return s.execBackground(c, row.ID, req)
 	}
-	run := s.collect(cmd)
+	return s.execForeground(c, row.ID, req.execRequest)
+}
+
+// execForeground waits for the command. A passed timeout and a pause, a destroy or a
+// death in between are all 502 agent_error.
+func (s *Server) execForeground(c *call, id string, req execRequest) error {
+	begun := time.Now()
+	run := &collected{done: make(chan struct{})}
+	p, session, err := s.launch(c.ctx(), id, command{cmd: req.Cmd, args: req.Args}, run)
+	if err != nil {
+		return agentAnswer(err, id)
+	}
 	deadline := time.NewTimer(s.execLimit(c.gen, req.TimeoutSec))
 	defer deadline.Stop()
 	select {
 	case <-run.done:
 	case <-deadline.C:
-		run.abandon(s.life, c.gen == genS)
+		run.discard()
+		if c.gen == genS {
+			kill(s.life, p)
+		}
 		return agentError("agent rpc failed: deadline_exceeded: context deadline exceeded")
 	case <-session.Done():
 		select {
 		case <-run.done: // it was over just before
 		default:
-			run.abandon(s.life, false)
+			run.discard()
 			return agentError("agent rpc failed: unavailable: unexpected EOF")
 		}
 	case <-c.ctx().Done():
-		s.abandonLater(run, begun.Add(s.execLimit(c.gen, req.TimeoutSec)), c.gen == genS)
+		run.discard()
+		if c.gen == genS {
+			s.killLater(p, begun.Add(s.execLimit(c.gen, req.TimeoutSec)))
+		}
 		return c.ctx().Err()
 	}
 	if run.lost {
 		return agentError("agent rpc failed: unavailable: unexpected EOF")
 	}
-	s.rows.touch(row.ID)
-	writeJSON(c.w, http.StatusOK, run.answer(row.ID, req.Cmd, time.Since(begun)))
+	s.rows.touch(id)
+	writeJSON(c.w, http.StatusOK, run.answer(id, req.Cmd, time.Since(begun)))
 	return nil
 }
 
@@ -113,9 +123,27 @@ func (s *Server) execLimit(gen generation, timeoutSec int32) time.Duration {
 	return min(limit, s.cfg.StreamLimit)
 }
 
-// collected is a command whose output is being gathered.
+// kill ends the command itself. One that has just ended needs no signal, and one
+// that is gone gets none.
+func kill(ctx context.Context, p *process) { _ = p.Signal(ctx, syscall.SIGKILL) }
+
+// killLater is for a client that went away: the command is killed only when its
+// timeout passes.
+func (s *Server) killLater(p *process, at time.Time) {
+	s.background.Go(func() {
+		t := time.NewTimer(time.Until(at))
+		defer t.Stop()
+		select {
+		case <-p.Done():
+		case <-t.C:
+			kill(s.life, p)
+		case <-s.life.Done():
+		}
+	})
+}
+
+// collected is an ear that gathers the output of a command.
 type collected struct {
-	cmd            *guest.Command
 	stdout, stderr gatherer
 	done           chan struct{}
 	// Valid once done is closed:
@@ -123,48 +151,26 @@ type collected struct {
 	lost bool // the guest went away first
 }
 
-func (s *Server) collect(cmd *guest.Command) *collected {
-	run := &collected{cmd: cmd, done: make(chan struct{})}
-	s.background.Go(func() {
-		var wg sync.WaitGroup
-		wg.Go(func() { _, _ = io.Copy(&run.stdout, cmd.Stdout) })
-		wg.Go(func() { _, _ = io.Copy(&run.stderr, cmd.Stderr) })
-		wg.Wait()
-		code, ok := <-cmd.Exit()
-		cmd.Close()
-		run.code, run.lost = code, !ok
-		close(run.done)
-	})
-	return run
-}
-
-// abandon goes on reading the output, so that the command goes on, but keeps none.
-func (run *collected) abandon(ctx context.Context, kill bool) {
-	run.stdout.discard()
-	run.stderr.discard()
-	if kill {
-		// One that has just ended needs no signal, and one that is gone gets none.
-		_ = run.cmd.Signal(ctx, syscall.SIGKILL)
-	}
-}
-
-// abandonLater is for a client that went away: the command is killed only when its
-// timeout passes.
-func (s *Server) abandonLater(run *collected, at time.Time, kill bool) {
-	run.abandon(s.life, false)
-	if !kill {
+// hear implements ear.
+func (run *collected) hear(p piece) {
+	if p.kind == "stderr" {
+		run.stderr.add(p.data)
 		return
 	}
-	s.background.Go(func() {
-		t := time.NewTimer(time.Until(at))
-		defer t.Stop()
-		select {
-		case <-run.done:
-		case <-t.C:
-			run.abandon(s.life, true)
-		case <-s.life.Done():
-		}
-	})
+	run.stdout.add(p.data)
+}
+
+// end implements ear.
+func (run *collected) end(code int, ok bool) {
+	run.code, run.lost = code, !ok
+	close(run.done)
+}
+
+// discard keeps no output from now on. It goes on being read, so that the command
+// goes on.
+func (run *collected) discard() {
+	run.stdout.discard()
+	run.stderr.discard()
 }
 
 func (run *collected) answer(id, cmd string, took time.Duration) execAnswer {
@@ -179,20 +185,19 @@ func (run *collected) answer(id, cmd string, took time.Duration) execAnswer {
 	return a
 }
 
-// gatherer keeps what is written to it until it is told not to.
+// gatherer keeps what it gets until it is told not to.
 type gatherer struct {
 	mu      sync.Mutex
 	buf     bytes.Buffer
 	useless bool
 }
 
-func (g *gatherer) Write(p []byte) (int, error) {
+func (g *gatherer) add(p []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.useless {
-		return len(p), nil
+	if !g.useless {
+		g.buf.Write(p)
 	}
-	return g.buf.Write(p)
 }
 
 func (g *gatherer) discard() {

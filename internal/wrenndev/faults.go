@@ -216,7 +216,7 @@ func (s *scripted) apply(a *activeFault, op string) {
 	case FaultFailBefore, FaultAbort:
 		first(&s.before)
 	case FaultFailAfter, FaultDrop, FaultHang:
-		if op == OpExecStream {
+		if op == OpExecStream || op == OpProcessStream || op == OpPty {
 			// The effect of a stream is its command; what is lost is every event.
 			s.cut = &cut{left: 0}
 			return

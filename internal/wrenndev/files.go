@@ -28,16 +28,23 @@ func (s *Server) openFile(ctx context.Context, id, path string, write bool) (*os
 		return nil, agentHasNot(id)
 	}
 	f, err := g.Open(ctx, path, write)
+	if err != nil {
+		return nil, fileAnswer(err, id)
+	}
+	return f, nil
+}
+
+// fileAnswer maps a failure of a file operation to an answer: the guest's own status
+// shows in the message only.
+func fileAnswer(err error, id string) error {
 	var reported *guest.Error
 	switch {
-	case err == nil:
-		return f, nil
 	case errors.As(err, &reported) && reported.Kind == guest.KindNotFound:
-		return nil, agentError("file: unexpected status 404: %s", reported.Text)
+		return agentError("file: unexpected status 404: %s", reported.Text)
 	case errors.As(err, &reported):
-		return nil, agentError("file: unexpected status 400: %s", reported.Text)
+		return agentError("file: unexpected status 400: %s", reported.Text)
 	}
-	return nil, agentAnswer(err, id)
+	return agentAnswer(err, id)
 }
 
 // upload takes path and file in any order.

@@ -78,8 +78,8 @@ func (h hostRoot) probe(ctx context.Context, dir string) (err error) {
 	}
 	defer c.Close()
 	select {
-	case code, ok := <-c.Exit():
-		if !ok || code != 0 {
+	case <-c.Done():
+		if code, ok := c.Exit(); !ok || code != 0 {
 			return fmt.Errorf("probe exited with %d", code)
 		}
 		return nil

@@ -20,8 +20,11 @@ func newID(prefix string) string {
 }
 
 // validID tells whether s has the form of a sandbox id.
-func validID(s string) bool {
-	digits, ok := strings.CutPrefix(s, sandboxPrefix)
+func validID(s string) bool { return hasIDForm(s, sandboxPrefix) }
+
+// hasIDForm tells whether s has the form of an id with this prefix.
+func hasIDForm(s, prefix string) bool {
+	digits, ok := strings.CutPrefix(s, prefix)
 	if !ok || len(digits) != idDigits {
 		return false
 	}
@@ -34,7 +37,12 @@ func validID(s string) bool {
 	return ok && n.BitLen() <= 128
 }
 
-const sandboxPrefix = "cl-"
+const (
+	sandboxPrefix = "cl-"
+	auditPrefix   = "log-"
+	channelPrefix = "ch-"
+	hostPrefix    = "host-"
+)
 
 // nameForm is the form of template and snapshot names.
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)

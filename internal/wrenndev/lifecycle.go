@@ -74,14 +74,7 @@ type createRequest struct {
 	TimeoutSec int32  `json:"timeout_sec"`
 }
 
-// minimalTemplate is the platform template that every server has.
-const minimalTemplate = "minimal"
-
-func (s *Server) platformTemplate(name string) bool {
-	return name == minimalTemplate || slices.Contains(s.cfg.Templates, name)
-}
-
-// newRow checks a create and makes its row. from is the snapshot's directory, if any.
+// newRow checks a create and makes its row. from is the template's directory, if any.
 func (s *Server) newRow(c *call) (row sandboxRow, from string, err error) {
 	var req createRequest
 	if err := readJSON(c.w, c.r, &req); err != nil {
@@ -102,18 +95,19 @@ func (s *Server) newRow(c *call) (row sandboxRow, from string, err error) {
 	if c.fault.rejectNegative && req.TimeoutSec < 0 {
 		return row, "", invalidRequest("timeout_sec must not be negative")
 	}
-	if !s.platformTemplate(req.Template) {
-		snap, ok := s.rows.snapshot(c.team, req.Template)
-		if !ok {
-			return row, "", notFound(`template "` + req.Template + `"`)
-		}
-		req.VCPUs, req.MemoryMB, from = snap.VCPUs, snap.MemoryMB, s.snapshotDir(snap)
+	o, ok := s.origin(c.team, req.Template)
+	if !ok {
+		return row, "", notFound(`template "` + req.Template + `"`)
+	}
+	if o.sized {
+		req.VCPUs, req.MemoryMB = o.vcpus, o.memoryMB
 	}
 	now := time.Now()
-	return s.rows.insert(sandboxRow{
+	row, err = s.place(sandboxRow{
 		ID: newID(sandboxPrefix), Team: c.team, Status: StatusPending, Template: req.Template, VCPUs: req.VCPUs,
-		MemoryMB: req.MemoryMB, TimeoutSec: req.TimeoutSec, Created: now, LastUpdated: now,
-	}), from, nil
+		MemoryMB: req.MemoryMB, TimeoutSec: req.TimeoutSec, Created: now, LastUpdated: now, Boot: o.bootFor(c.gen),
+	}, c.gen)
+	return row, o.dir, err
 }
 
 // createSandbox is synchronous and not idempotent. A client that gives up leaves
@@ -127,7 +121,7 @@ func (s *Server) createSandbox(c *call) error {
 	c.entry.sandbox(row.ID)
 	err = c.agentFails()
 	if err == nil {
-		err = s.agent.create(c.ctx(), row.ID, row.Template, from, row.TimeoutSec, s.cfg.BootDelay+c.agentDelay())
+		err = s.agent.create(c.ctx(), row, from, s.cfg.BootDelay+c.agentDelay())
 	}
 	if c.ctx().Err() != nil {
 		// The machine may have come up just as the client went: it lives on.
@@ -142,6 +136,7 @@ func (s *Server) createSandbox(c *call) error {
 		// Destroyed while it was starting.
 		return errors.Join(agentError("sandbox was destroyed while it started"), s.agent.destroy(row.ID))
 	}
+	s.record(c.caller, "sandbox", row.ID, "create", map[string]any{"template": row.Template})
 	s.flap(c.fault.flap, row)
 	writeJSON(c.w, http.StatusCreated, c.sandboxAnswer(row))
 	return nil
@@ -199,6 +194,9 @@ func (s *Server) destroySandbox(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := s.onHost(row); err != nil {
+		return err
+	}
 	if err := c.agentFails(); err != nil {
 		return err
 	}
@@ -209,6 +207,7 @@ func (s *Server) destroySandbox(c *call) error {
 		return agentError("destroy: %v", err)
 	}
 	s.rows.move(row.ID, StatusStopped, nil)
+	s.record(c.caller, "sandbox", row.ID, "destroy", nil)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -238,6 +237,7 @@ func (s *Server) pauseSandbox(c *call) error {
 		s.rows.move(row.ID, StatusRunning, nil, StatusPaused)
 		return agentAnswer(err, row.ID)
 	}
+	s.record(c.caller, "sandbox", row.ID, "pause", nil)
 	writeJSON(c.w, http.StatusOK, c.sandboxAnswer(row))
 	return nil
 }
@@ -249,6 +249,9 @@ func (s *Server) resumeSandbox(c *call) error {
 	}
 	if row.Status != StatusPaused {
 		return invalidState("sandbox is not paused (status: %s)", row.Status)
+	}
+	if err := s.onHost(row); err != nil {
+		return err
 	}
 	if err := c.agentFails(); err != nil {
 		return err
@@ -263,6 +266,7 @@ func (s *Server) resumeSandbox(c *call) error {
 	if !ok {
 		return invalidState("sandbox is not paused (status: %s)", row.Status)
 	}
+	s.record(c.caller, "sandbox", row.ID, "resume", nil)
 	s.flap(c.fault.flap, row)
 	writeJSON(c.w, http.StatusOK, c.sandboxAnswer(row))
 	return nil

@@ -25,10 +25,13 @@ const (
 type machine struct {
 	id, dir, template string
 	timeout           int32
+	recipe            bootRecipe
 
 	// change is held over every change of state, which takes as long as it takes;
 	// mu only guards the fields.
 	change sync.Mutex
+
+	procs processes
 
 	mu    sync.Mutex
 	state machineState
@@ -50,8 +53,14 @@ func (m *machine) boot(ctx context.Context, a *agent) error {
 		return fmt.Errorf("boot: %w", err)
 	}
 	defer func() { _ = log.Close() }()
-	g, err := guest.Launch(ctx, a.host.bootSpec(m.dir, m.id, m.template, a.sample), log)
+	spec := a.host.bootSpec(m.dir, m.id, m.template, a.sample)
+	m.recipe.apply(&spec)
+	g, err := guest.Launch(ctx, spec, log)
 	if err != nil {
+		return err
+	}
+	if err := m.recipe.run(ctx, a, g); err != nil {
+		g.Kill()
 		return err
 	}
 	m.mu.Lock()

@@ -64,13 +64,14 @@ func start(t *testing.T, cfg Config) *Server {
 	return s
 }
 
-// client talks to one path family with one key.
+// client talks to one path family with one key, or with a token.
 type client struct {
-	t    *testing.T
-	s    *Server
-	base string
-	key  string
-	http *http.Client
+	t     *testing.T
+	s     *Server
+	base  string
+	key   string
+	token string
+	http  *http.Client
 }
 
 func (s *Server) client(t *testing.T, base string) *client {
@@ -125,6 +126,9 @@ func (c *client) try(ctx context.Context, method, path string, body any) (answer
 	}
 	if c.key != "" {
 		req.Header.Set("X-API-Key", c.key)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	return c.send(req)
 }

@@ -2,6 +2,7 @@ package wrenndev
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -28,12 +29,18 @@ const (
 	OpDownload       = "download"
 	OpStreamUpload   = "stream-upload"
 	OpStreamDownload = "stream-download"
+	OpProcesses      = "processes"
+	OpProcessKill    = "process-kill"
+	OpProcessStream  = "process-stream"
+	OpPty            = "pty"
+	OpFilesList      = "files-list"
+	OpFilesMkdir     = "files-mkdir"
+	OpFilesRemove    = "files-remove"
 	OpMetrics        = "metrics"
 	OpSnapshotCreate = "snapshot-create"
 	OpSnapshotList   = "snapshot-list"
 	OpSnapshotDelete = "snapshot-delete"
 	OpProxy          = "proxy" // a port of a sandbox, see proxy.go
-	OpLogin          = "login"
 	OpHealth         = "health"
 )
 
@@ -44,6 +51,7 @@ const (
 	accessNone  access = iota // nothing, or the handler asks itself
 	accessData                // an API key or a token
 	accessToken               // a token: an API key is refused
+	accessAdmin               // a token of an administrator of the platform
 )
 
 // route is one operation of the API.
@@ -65,13 +73,17 @@ func (s *Server) routes() []route {
 		{OpSnapshotCreate, http.MethodPost, "/v1/snapshots", shared, accessData, s.createSnapshot},
 		{OpSnapshotList, http.MethodGet, "/v1/snapshots", shared, accessData, s.listSnapshots},
 		{OpSnapshotDelete, http.MethodDelete, "/v1/snapshots/{name}", shared, accessData, s.deleteSnapshot},
-		{OpLogin, http.MethodPost, "/v1/auth/login", shared, accessNone, s.login},
 	}
+	all = slices.Concat(all, s.peopleRoutes(shared), s.auditRoutes(shared), s.channelRoutes(shared), s.hostRoutes(shared),
+		s.buildRoutes(shared))
 	if s.cfg.Generations != Capsules {
+		all = append(all, s.statsRoutes("/v1/sandboxes", genS)...)
 		all = append(all, s.sandboxRoutes("/v1/sandboxes", genS)...)
 	}
 	if s.cfg.Generations != Sandboxes {
+		all = append(all, s.statsRoutes("/v1/capsules", genC)...)
 		all = append(all, s.sandboxRoutes("/v1/capsules", genC)...)
+		all = append(all, s.capsuleRoutes("/v1/capsules/{id}")...)
 		all = append(all, route{OpHealth, http.MethodGet, "/health", genC, accessNone, s.health})
 	}
 	return all
@@ -106,6 +118,19 @@ func (s *Server) sandboxRoutes(base string, gen generation) []route {
 		{OpStreamUpload, http.MethodPost, one + "/files/stream/write", gen, accessData, s.streamUpload},
 		{OpStreamDownload, http.MethodPost, one + "/files/stream/read", gen, accessData, s.streamDownload},
 		{OpMetrics, http.MethodGet, one + "/metrics", gen, accessData, s.metrics},
+	}
+}
+
+// capsuleRoutes are those of a sandbox that only C has.
+func (s *Server) capsuleRoutes(one string) []route {
+	return []route{
+		{OpProcesses, http.MethodGet, one + "/processes", genC, accessData, s.listProcesses},
+		{OpProcessKill, http.MethodDelete, one + "/processes/{selector}", genC, accessData, s.killProcess},
+		{OpProcessStream, http.MethodGet, one + "/processes/{selector}/stream", genC, accessNone, s.processStream},
+		{OpPty, http.MethodGet, one + "/pty", genC, accessNone, s.pty},
+		{OpFilesList, http.MethodPost, one + "/files/list", genC, accessData, s.listFiles},
+		{OpFilesMkdir, http.MethodPost, one + "/files/mkdir", genC, accessData, s.makeDir},
+		{OpFilesRemove, http.MethodPost, one + "/files/remove", genC, accessData, s.removeFile},
 	}
 }
 

@@ -22,6 +22,7 @@ type sandboxRow struct {
 	Seq         int64      `json:"seq"`
 	ID          string     `json:"id"`
 	Team        string     `json:"team"`
+	Host        string     `json:"host,omitempty"`
 	Status      string     `json:"status"`
 	Template    string     `json:"template"`
 	VCPUs       int32      `json:"vcpus"`
@@ -32,19 +33,21 @@ type sandboxRow struct {
 	Started     *time.Time `json:"started,omitempty"`
 	LastActive  *time.Time `json:"last_active,omitempty"`
 	LastUpdated time.Time  `json:"last_updated"`
+	Boot        bootRecipe `json:"boot,omitzero"`
 }
 
 // snapshotRow is a snapshot template of a team.
 type snapshotRow struct {
-	Seq       int64     `json:"seq"`
-	Team      string    `json:"team"`
-	Name      string    `json:"name"`
-	VCPUs     int32     `json:"vcpus"`
-	MemoryMB  int32     `json:"memory_mb"`
-	SizeBytes int64     `json:"size_bytes"`
-	Created   time.Time `json:"created"`
-	Dir       string    `json:"dir"` // below the data directory's snapshots
-	Deleted   bool      `json:"deleted,omitempty"`
+	Seq       int64      `json:"seq"`
+	Team      string     `json:"team"`
+	Name      string     `json:"name"`
+	VCPUs     int32      `json:"vcpus"`
+	MemoryMB  int32      `json:"memory_mb"`
+	SizeBytes int64      `json:"size_bytes"`
+	Created   time.Time  `json:"created"`
+	Dir       string     `json:"dir"` // below the data directory's snapshots
+	Boot      bootRecipe `json:"boot,omitzero"`
+	Deleted   bool       `json:"deleted,omitempty"`
 }
 
 type snapshotKey struct{ team, name string }
@@ -62,10 +65,11 @@ type rows struct {
 	seq       int64
 	sandboxes map[string]*sandboxRow
 	snapshots map[snapshotKey]*snapshotRow
+	moved     func(sandboxRow) // learns of every change of a status
 }
 
-func openRows(path string) (*rows, error) {
-	r := &rows{sandboxes: map[string]*sandboxRow{}, snapshots: map[snapshotKey]*snapshotRow{}}
+func openRows(path string, moved func(sandboxRow)) (*rows, error) {
+	r := &rows{sandboxes: map[string]*sandboxRow{}, snapshots: map[snapshotKey]*snapshotRow{}, moved: moved}
 	var err error
 	r.journal, err = openJournal(path, func(e journalEntry) {
 		switch {
@@ -139,6 +143,7 @@ func (r *rows) move(id, to string, more func(*sandboxRow), from ...string) (sand
 	}
 	r.sandboxes[id] = &next
 	r.journal.add(journalEntry{Sandbox: &next})
+	r.moved(next)
 	return next, true
 }
 
@@ -207,12 +212,14 @@ func (r *rows) removeSnapshot(team, name string) (snapshotRow, bool) {
 	return *row, true
 }
 
+// listSnapshots returns copies of a team's snapshots, newest first; of every team's
+// for "".
 func (r *rows) listSnapshots(team string) []snapshotRow {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []snapshotRow
 	for _, row := range r.snapshots {
-		if row.Team == team {
+		if team == "" || row.Team == team {
 			all = append(all, *row)
 		}
 	}

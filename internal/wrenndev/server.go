@@ -22,6 +22,7 @@ type Server struct {
 	begun     time.Time
 
 	secrets credentials
+	people  *people
 	auth    *authenticator
 	rows    *rows
 	agent   *agent
@@ -29,6 +30,16 @@ type Server struct {
 	log     requestLog
 	router  router
 	proxy   *portProxy
+
+	meter     *meter
+	templates *table[templateRow]
+	builds    builds
+
+	audit    *auditLog
+	channels channelTable
+	outbox   outbox
+	hosts    *table[hostRow]
+	local    localHost
 
 	http     *http.Server
 	listener net.Listener
@@ -72,8 +83,26 @@ func (s *Server) start(ctx context.Context) error {
 	if s.secrets, err = loadCredentials(filepath.Join(s.dir, "credentials.json"), s.cfg); err != nil {
 		return err
 	}
-	s.auth = newAuthenticator(s.secrets)
-	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl")); err != nil {
+	if s.people, err = openPeople(s.dir); err != nil {
+		return err
+	}
+	if err := s.people.putConfigured(s.cfg, s.secrets); err != nil {
+		return err
+	}
+	s.auth = &authenticator{s.people, []byte(s.secrets.Secret)}
+	if s.meter, err = openMeter(s.dir); err != nil {
+		return err
+	}
+	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl"), s.meter.moved); err != nil {
+		return err
+	}
+	if err := s.openTemplates(); err != nil {
+		return err
+	}
+	if err := s.openBuilds(); err != nil {
+		return err
+	}
+	if err := s.openEvents(); err != nil {
 		return err
 	}
 	if err := s.dropHalfSnapshots(); err != nil {
@@ -85,10 +114,11 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.agent = newAgent(s.life, filepath.Join(s.dir, "sandboxes"), host, s.cfg.SampleEvery, s.cfg.Logger)
 	for _, row := range s.rows.list("") {
-		if row.Status == StatusPaused {
-			s.agent.adopt(row.ID, row.Template, row.TimeoutSec)
+		if row.Status == StatusPaused && !s.hostGone(row) {
+			s.agent.adopt(row)
 		}
 	}
+	s.announceLocal()
 	s.faults = &Faults{rows: s.rows}
 	s.router = router{s.routes()}
 	s.proxy = newPortProxy(s.agent)
@@ -96,8 +126,10 @@ func (s *Server) start(ctx context.Context) error {
 		Handler: s, ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
+	s.meter.sample() // before anything can run
 	s.background.Go(func() { _ = s.http.Serve(s.listener) })
 	s.background.Go(s.watchMachines)
+	s.background.Go(s.sampleTeams)
 	s.cfg.Logger.Info("embedded Wrenn serves", "url", s.URL(), "isolation", s.Isolation().String(), "network", s.Network().String())
 	return nil
 }
@@ -153,13 +185,18 @@ func (s *Server) watchMachines() {
 // that is just being created is not taken for a lost one; the service has it the
 // other way round, which is what [FaultFlap] is for.
 func (s *Server) reconcile() {
+	if !s.local.heard() {
+		return // nobody there to compare with
+	}
 	listed := s.rows.list("")
 	has, autoPaused := s.agent.report()
 	for _, row := range listed {
 		runs, there := has[row.ID]
 		switch {
 		case row.Status == StatusRunning && autoPaused[row.ID]:
-			s.rows.move(row.ID, StatusPaused, nil, StatusRunning)
+			if _, paused := s.rows.move(row.ID, StatusPaused, nil, StatusRunning); paused {
+				s.record(bySystem(row.Team), "sandbox", row.ID, "pause", nil)
+			}
 		case row.Status == StatusRunning && (!there || !runs):
 			s.settle(row.ID)
 		}
@@ -220,6 +257,9 @@ func (s *Server) close() error {
 	if s.rows != nil {
 		errs = append(errs, s.rows.journal.close())
 	}
+	errs = append(errs, s.people.close())
+	errs = append(errs, s.audit.close(), s.channels.close(), s.hosts.close())
+	errs = append(errs, s.templates.close(), s.builds.close(), s.meter.close())
 	if s.temporary {
 		errs = append(errs, removeTree(s.dir))
 	}

@@ -24,7 +24,7 @@ type snapshotAnswer struct {
 
 func (c *call) snapshotAnswer(row snapshotRow) snapshotAnswer {
 	a := snapshotAnswer{
-		Name: row.Name, Type: "snapshot", VCPUs: row.VCPUs, MemoryMB: row.MemoryMB,
+		Name: row.Name, Type: typeSnapshot, VCPUs: row.VCPUs, MemoryMB: row.MemoryMB,
 		SizeBytes: row.SizeBytes, CreatedAt: stamp(row.Created),
 	}
 	if c.gen == genC {
@@ -33,9 +33,17 @@ func (c *call) snapshotAnswer(row snapshotRow) snapshotAnswer {
 	return a
 }
 
-func (s *Server) snapshotDir(row snapshotRow) string {
-	return filepath.Join(s.dir, "snapshots", row.Dir)
+func (c *call) templateAnswer(t templateRow) snapshotAnswer {
+	a := snapshotAnswer{
+		Name: t.Name, Type: t.Type, VCPUs: t.VCPUs, MemoryMB: t.MemoryMB, SizeBytes: t.SizeBytes, CreatedAt: stamp(t.Created), Platform: true,
+	}
+	if c.gen == genC && t.Dir != "" {
+		a.Metadata = serverMetadata
+	}
+	return a
 }
+
+func (s *Server) snapshotDir(row snapshotRow) string { return s.templateDir(row.Dir) }
 
 // createSnapshot checks in the service's order: sandbox id, name, clash of names,
 // and only then whether there is such a sandbox.
@@ -65,10 +73,14 @@ func (s *Server) createSnapshot(c *call) error {
 	if row.Status != StatusRunning && row.Status != StatusPaused {
 		return invalidState("sandbox must be running or paused (status: %s)", row.Status)
 	}
+	if s.hostGone(row) {
+		return refuse(http.StatusServiceUnavailable, "host_unavailable", "the sandbox's host is not available")
+	}
 	snap, err := s.takeSnapshot(c, row, req.Name)
 	if err != nil {
 		return err
 	}
+	s.record(c.caller, "snapshot", snap.Name, "create", nil)
 	writeJSON(c.w, http.StatusCreated, c.snapshotAnswer(snap))
 	return nil
 }
@@ -79,7 +91,7 @@ func (s *Server) claimName(c *call, name string) error {
 	if !nameForm.MatchString(name) {
 		return invalidRequest("invalid snapshot name")
 	}
-	if s.platformTemplate(name) {
+	if _, platform := s.platformTemplate(name); platform {
 		return refuse(http.StatusConflict, "name_reserved", "template name is reserved")
 	}
 	if _, taken := s.rows.snapshot(c.team, name); !taken {
@@ -106,6 +118,7 @@ func (s *Server) takeSnapshot(c *call, row sandboxRow, name string) (snapshotRow
 	}
 	snap := snapshotRow{
 		Team: c.team, Name: name, VCPUs: row.VCPUs, MemoryMB: row.MemoryMB, Created: time.Now(), Dir: newID("snap-"),
+		Boot: row.Boot,
 	}
 	err := c.agentFails()
 	if err == nil {
@@ -151,16 +164,14 @@ func (s *Server) dropSnapshot(team, name string) error {
 func (s *Server) listSnapshots(c *call) error {
 	kind := c.r.URL.Query().Get("type")
 	answers := []snapshotAnswer{}
-	if kind == "" || kind == "snapshot" {
+	if kind == "" || kind == typeSnapshot {
 		for _, row := range s.rows.listSnapshots(c.team) {
 			answers = append(answers, c.snapshotAnswer(row))
 		}
 	}
-	if kind == "" || kind == "base" {
-		for _, name := range append([]string{minimalTemplate}, s.cfg.Templates...) {
-			answers = append(answers, snapshotAnswer{
-				Name: name, Type: "base", VCPUs: 1, MemoryMB: 512, CreatedAt: stamp(s.begun), Platform: true,
-			})
+	for _, t := range s.platformTemplates() {
+		if kind == "" || kind == t.Type {
+			answers = append(answers, c.templateAnswer(t))
 		}
 	}
 	writeJSON(c.w, http.StatusOK, answers)
@@ -172,18 +183,20 @@ func (s *Server) deleteSnapshot(c *call) error {
 	if !nameForm.MatchString(name) {
 		return invalidRequest("invalid snapshot name")
 	}
-	if s.platformTemplate(name) {
+	_, platform := s.platformTemplate(name)
+	if _, own := s.rows.snapshot(c.team, name); platform && !own {
 		return refuse(http.StatusForbidden, "forbidden", "platform templates cannot be deleted")
 	}
 	if err := s.dropSnapshot(c.team, name); err != nil {
 		return err
 	}
+	s.record(c.caller, "snapshot", name, "delete", nil)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// dropHalfSnapshots removes what a server that was killed left of a snapshot that it
-// was taking or deleting.
+// dropHalfSnapshots removes what a server that was killed left of a snapshot or a
+// template that it was taking or deleting.
 func (s *Server) dropHalfSnapshots() error {
 	dir := filepath.Join(s.dir, "snapshots")
 	names, err := readNames(dir)
@@ -191,6 +204,9 @@ func (s *Server) dropHalfSnapshots() error {
 		return fmt.Errorf("snapshots: %w", err)
 	}
 	whole := s.rows.snapshotDirs()
+	for _, t := range s.templates.list(nil) {
+		whole[t.Dir] = true
+	}
 	for _, name := range names {
 		if !whole[name] {
 			if err := removeTree(filepath.Join(dir, name)); err != nil {

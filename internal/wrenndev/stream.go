@@ -4,42 +4,40 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"os"
-	"sync"
+	"net/http"
 	"time"
 
 	"github.com/coder/websocket"
-
-	"github.com/wrennhq/wrenn-operator/internal/wrenndev/guest"
 )
 
 // streamChunk is the most output that one event carries.
 const streamChunk = 32 << 10
 
-// streamMessage is what a client sends.
-type streamMessage struct {
-	Type  string   `json:"type"`
-	Token string   `json:"token"`
-	Cmd   string   `json:"cmd"`
-	Args  []string `json:"args"`
-}
-
 // streamEvent is what the server sends. Data is text: bytes that are no UTF-8 are
 // replaced when it is written, each chunk for itself.
 type streamEvent struct {
 	Type     string  `json:"type"`
+	Tag      string  `json:"tag,omitempty"`
 	Pid      int     `json:"pid,omitempty"`
 	Data     *string `json:"data,omitempty"`
 	ExitCode *int    `json:"exit_code,omitempty"`
+	Fatal    bool    `json:"fatal,omitempty"`
 }
 
-func errorEvent(text string) streamEvent { return streamEvent{Type: "error", Data: &text} }
+// stream is one WebSocket.
+type stream struct {
+	server   *Server
+	call     *call
+	sock     *websocket.Conn
+	messages chan []byte // closed when the client is gone
+	fatal    bool        // what the last error event says of itself
+}
 
-// execStream runs a command and streams its output. The stream is only a view:
-// whatever ends it, the command goes on. No close frame is ever sent; only an exit
-// or error event tells that the end was one.
-func (s *Server) execStream(c *call) error {
+// overSocket upgrades a request and lets serve do the rest; an apiError that it
+// returns is told in an event. The stream is only a view: whatever ends it, the
+// process goes on. No close frame is ever sent; only an exit or error event tells
+// that the end was one.
+func (s *Server) overSocket(c *call, serve func(*stream, context.Context) error) error {
 	if c.gen == genS {
 		if _, err := s.runningRow(c); err != nil {
 			return err
@@ -59,27 +57,23 @@ func (s *Server) execStream(c *call) error {
 	// The connection is no longer the HTTP server's: it ends with the server.
 	ctx, cancel := context.WithCancel(s.life)
 	defer cancel()
-	st := &stream{server: s, call: c, sock: sock, messages: make(chan streamMessage)}
+	st := &stream{server: s, call: c, sock: sock, messages: make(chan []byte)}
 	s.background.Go(func() { st.receive(ctx) })
-	if err := st.serve(ctx); err != nil {
-		var known *apiError
-		if errors.As(err, &known) {
-			_ = st.send(ctx, errorEvent(known.detail))
-		}
+	if c.gen == genC {
+		err = st.admit(ctx)
+	}
+	if err == nil {
+		err = serve(st, ctx)
+	}
+	var known *apiError
+	if errors.As(err, &known) {
+		_ = st.send(ctx, streamEvent{Type: "error", Data: &known.detail, Fatal: st.fatal})
 	}
 	return nil
 }
 
-// stream is one WebSocket.
-type stream struct {
-	server   *Server
-	call     *call
-	sock     *websocket.Conn
-	messages chan streamMessage // closed when the client is gone
-}
-
 // receive reads what the client sends for as long as it is there; that also answers
-// its close and ping frames. A message that is no JSON is as good as an unknown type.
+// its close and ping frames.
 func (st *stream) receive(ctx context.Context) {
 	defer close(st.messages)
 	for {
@@ -87,44 +81,32 @@ func (st *stream) receive(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		var msg streamMessage
-		if json.Unmarshal(data, &msg) != nil {
-			msg = streamMessage{}
-		}
 		select {
-		case st.messages <- msg:
+		case st.messages <- data:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// serve returns an apiError for what the client is to be told.
-func (st *stream) serve(ctx context.Context) error {
-	if st.call.gen == genC {
-		if err := st.admit(ctx); err != nil {
-			return err
-		}
+// decoded reads a message. One that is no JSON, or has other types in it, is as good as
+// one of an unknown type.
+func decoded[T any](data []byte) (msg T) {
+	if json.Unmarshal(data, &msg) != nil {
+		var none T
+		return none
 	}
-	var first streamMessage
+	return msg
+}
+
+// message waits for the client's next message.
+func message[T any](ctx context.Context, st *stream) (msg T, err error) {
 	select {
-	case first = <-st.messages:
+	case data := <-st.messages:
+		return decoded[T](data), nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return msg, ctx.Err()
 	}
-	if first.Type != "start" || first.Cmd == "" {
-		return invalidRequest(`first message must be type "start" with cmd`)
-	}
-	if err := sleep(ctx, st.call.agentDelay()); err != nil {
-		return err
-	}
-	id := st.call.params["id"]
-	cmd, session, err := st.server.launch(ctx, id, append([]string{first.Cmd}, first.Args...))
-	if err != nil {
-		return agentAnswer(err, id)
-	}
-	st.server.rows.touch(id)
-	return st.follow(session, cmd)
 }
 
 // admit does on C paths what S does before the upgrade.
@@ -134,29 +116,27 @@ func (st *stream) admit(ctx context.Context) error {
 	if err != nil {
 		wait, cancel := context.WithTimeout(ctx, s.cfg.AuthWait)
 		defer cancel()
-		select {
-		case msg := <-st.messages:
-			if msg.Type == "auth" {
-				who, err = s.auth.byToken(msg.Token)
-			}
-		case <-wait.Done():
+		msg, _ := message[struct{ Type, Token string }](wait, st)
+		if msg.Type == "auth" {
+			who, err = s.auth.byToken(msg.Token)
 		}
 		if err != nil {
 			return unauthorized("authentication failed")
 		}
 	}
+	if !who.active {
+		return unauthorized("authentication failed")
+	}
 	c.caller = who
 	row, err := s.ownRow(c)
 	if err != nil {
-		return notFoundOnStream()
+		return refuse(http.StatusNotFound, "not_found", "sandbox not found")
 	}
 	if row.Status != StatusRunning {
 		return invalidState("sandbox is not running (status: %s)", row.Status)
 	}
 	return c.agentFails()
 }
-
-func notFoundOnStream() error { return &apiError{detail: "sandbox not found"} }
 
 func (st *stream) send(ctx context.Context, ev streamEvent) error {
 	data, err := json.Marshal(ev)
@@ -166,107 +146,128 @@ func (st *stream) send(ctx context.Context, ev streamEvent) error {
 	return st.sock.Write(ctx, websocket.MessageText, data)
 }
 
-// follow sends the command's events until its end or the stream's.
-func (st *stream) follow(session context.Context, cmd *guest.Command) error {
-	ctx, detach := context.WithCancel(session)
-	events := st.server.pump(ctx, cmd)
-	// Detaching leaves the pumps running: they drain the output for the command's sake.
-	defer detach()
-	st.server.background.Go(func() { st.watchClient(ctx, detach) })
+func (s *Server) execStream(c *call) error { return s.overSocket(c, (*stream).exec) }
 
+// exec runs a command and shows it.
+func (st *stream) exec(ctx context.Context) error {
+	first, err := message[struct {
+		Type, Cmd string
+		Args      []string
+	}](ctx, st)
+	if err != nil {
+		return err
+	}
+	if first.Type != "start" || first.Cmd == "" {
+		return invalidRequest(`first message must be type "start" with cmd`)
+	}
+	if err := sleep(ctx, st.call.agentDelay()); err != nil {
+		return err
+	}
+	id := st.call.params["id"]
+	heard, l := st.listen(ctx)
+	p, session, err := st.server.launch(ctx, id, command{cmd: first.Cmd, args: first.Args}, heard)
+	if err != nil {
+		return agentAnswer(err, id)
+	}
+	defer p.detach(heard)
+	st.server.rows.touch(id)
+	return st.follow(session, l, view{
+		first: &streamEvent{Type: "start", Pid: p.Pid}, show: asText,
+		client: func(ctx context.Context) { st.untilClient(ctx, "stop") },
+	})
+}
+
+// view is how a process is shown on a stream.
+type view struct {
+	// first is sent before everything else, if there is one.
+	first *streamEvent
+	show  func(piece) streamEvent
+	// client deals with what the client sends. Its end is the stream's.
+	client func(context.Context)
+
+	// What only terminals have:
+	pings <-chan time.Time
+	quiet <-chan time.Time // ends a stream on which nothing came until then
+	begun func()           // is called when something comes
+	stays bool             // the exit event does not end the stream
+}
+
+// asText shows output as it is, that of a terminal as stdout.
+func asText(p piece) streamEvent {
+	if p.kind == "tty" {
+		p.kind = "stdout"
+	}
+	text := string(p.data)
+	return streamEvent{Type: p.kind, Data: &text}
+}
+
+// follow shows a process until its end or the stream's.
+func (st *stream) follow(session context.Context, l *listener, v view) error {
+	ctx, leave := context.WithCancel(session)
+	defer leave()
+	st.server.background.Go(func() {
+		defer leave()
+		v.client(ctx)
+	})
 	cut := st.call.fault.cut
 	if cut != nil && cut.after == 0 && cut.left == 0 {
 		return nil
 	}
 	if cut != nil && cut.after > 0 {
-		t := time.AfterFunc(cut.after, detach)
+		t := time.AfterFunc(cut.after, leave)
 		defer t.Stop()
 	}
 	limit := time.NewTimer(st.server.cfg.StreamLimit)
 	defer limit.Stop()
-	if err := st.send(ctx, streamEvent{Type: "start", Pid: cmd.Pid}); err != nil {
+	if v.first != nil && st.send(ctx, *v.first) != nil {
 		return nil // the stream is over, and nobody is there to be told
 	}
+	pieces := l.pieces
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-limit.C:
 			return agentError("stream: deadline exceeded (Client.Timeout while reading body)")
-		case ev, ok := <-events:
-			if !ok {
+		case <-v.quiet:
+			st.fatal = false
+			return agentError("stream: timeout awaiting response headers")
+		case <-v.pings:
+			if st.send(ctx, streamEvent{Type: "ping"}) != nil {
 				return nil
 			}
-			over := false
-			if ev.Data != nil {
-				var keep int
-				keep, over = cut.take(len(*ev.Data))
-				*ev.Data = (*ev.Data)[:keep]
+		case p, more := <-pieces:
+			if v.begun != nil {
+				v.begun()
+				v.begun, v.quiet = nil, nil
 			}
-			if err := st.send(ctx, ev); err != nil || over || ev.Type == "exit" {
+			if more {
+				keep, over := cut.take(len(p.data))
+				p.data = p.data[:keep]
+				if st.send(ctx, v.show(p)) != nil || over {
+					return nil
+				}
+				continue
+			}
+			if l.code == nil || st.send(ctx, streamEvent{Type: "exit", ExitCode: l.code}) != nil || !v.stays {
 				return nil
 			}
+			pieces = nil
+			limit.Stop()
 		}
 	}
 }
 
-// watchClient ends the stream when the client says stop or goes away.
-func (st *stream) watchClient(ctx context.Context, detach context.CancelFunc) {
-	defer detach()
+// untilClient waits until the client says the word, if there is one, or goes away.
+func (st *stream) untilClient(ctx context.Context, word string) {
 	for {
 		select {
-		case msg, ok := <-st.messages:
-			if !ok || msg.Type == "stop" {
+		case data, ok := <-st.messages:
+			if !ok || word != "" && decoded[struct{ Type string }](data).Type == word {
 				return
 			}
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// pump turns a command's output and end into events for as long as ctx lives, and
-// drains the output after that. The channel is closed after the exit event, or
-// without one when the guest is gone.
-func (s *Server) pump(ctx context.Context, cmd *guest.Command) <-chan streamEvent {
-	events := make(chan streamEvent)
-	s.background.Go(func() {
-		defer close(events)
-		var wg sync.WaitGroup
-		wg.Go(func() { pumpOutput(ctx, "stdout", cmd.Stdout, events) })
-		wg.Go(func() { pumpOutput(ctx, "stderr", cmd.Stderr, events) })
-		wg.Wait()
-		code, ok := <-cmd.Exit()
-		cmd.Close()
-		if ok {
-			emit(ctx, events, streamEvent{Type: "exit", ExitCode: &code})
-		}
-	})
-	return events
-}
-
-func pumpOutput(ctx context.Context, kind string, out *os.File, events chan<- streamEvent) {
-	buf := make([]byte, streamChunk)
-	for {
-		n, err := out.Read(buf)
-		if n > 0 {
-			data := string(buf[:n])
-			if !emit(ctx, events, streamEvent{Type: kind, Data: &data}) {
-				_, _ = io.Copy(io.Discard, out)
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-func emit(ctx context.Context, events chan<- streamEvent, ev streamEvent) bool {
-	select {
-	case events <- ev:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

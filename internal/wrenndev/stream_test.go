@@ -17,10 +17,15 @@ import (
 // dial opens a stream; header replaces the API key where it is not nil.
 func (c *client) dial(id string, header http.Header) (*websocket.Conn, *http.Response, error) {
 	c.t.Helper()
+	return c.upgrade("/"+id+"/exec/stream", header)
+}
+
+func (c *client) upgrade(path string, header http.Header) (*websocket.Conn, *http.Response, error) {
+	c.t.Helper()
 	if header == nil {
 		header = http.Header{"X-Api-Key": {c.key}}
 	}
-	sock, resp, err := websocket.Dial(c.t.Context(), c.s.URL()+c.base+"/"+id+"/exec/stream",
+	sock, resp, err := websocket.Dial(c.t.Context(), c.s.URL()+c.base+path,
 		&websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header})
 	if err != nil {
 		return nil, resp, err
@@ -30,15 +35,23 @@ func (c *client) dial(id string, header http.Header) (*websocket.Conn, *http.Res
 	return sock, resp, nil
 }
 
-// stream opens a stream and starts a script on it.
-func (c *client) stream(id, script string) *websocket.Conn {
+// socket upgrades a route, with the messages that it begins with.
+func (c *client) socket(path string, messages ...any) *websocket.Conn {
 	c.t.Helper()
-	sock, _, err := c.dial(id, nil) //nolint:bodyclose // there is none after an upgrade
+	sock, _, err := c.upgrade(path, nil) //nolint:bodyclose // there is none after an upgrade
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.send1(sock, map[string]any{"type": "start", "cmd": "/bin/sh", "args": []string{"-c", script}})
+	for _, msg := range messages {
+		c.send1(sock, msg)
+	}
 	return sock
+}
+
+// stream opens a stream and starts a script on it.
+func (c *client) stream(id, script string) *websocket.Conn {
+	c.t.Helper()
+	return c.socket("/"+id+"/exec/stream", map[string]any{"type": "start", "cmd": "/bin/sh", "args": []string{"-c", script}})
 }
 
 func (c *client) send1(sock *websocket.Conn, msg any) {
@@ -54,8 +67,10 @@ func (c *client) send1(sock *websocket.Conn, msg any) {
 
 type event struct {
 	Type     string
+	Tag      string
 	Pid      int
 	Data     string
+	Fatal    bool
 	ExitCode *int `json:"exit_code"`
 }
 
@@ -95,6 +110,7 @@ func read(t *testing.T, sock *websocket.Conn) transcript {
 		ev, err := next(t.Context(), t, sock)
 		if err != nil {
 			got.end = err
+			_ = sock.CloseNow() // the library leaves that to its user
 			return got
 		}
 		if len(got.types) == 0 || got.types[len(got.types)-1] != ev.Type {

@@ -120,3 +120,45 @@ func TestTransport(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswersOnly sends what the contract does not allow.
+func TestAnswersOnly(t *testing.T) {
+	const refusal = `{"error":{"code":"invalid_request","message":""}}`
+	for name, tc := range map[string]struct {
+		path, body, answer string
+		violation          string
+		seen               bool
+	}{
+		"a bad request":    {"/v1/sandboxes", `{"vcpus":"1"}`, refusal, "", true},
+		"and a bad answer": {"/v1/sandboxes", `{"vcpus":"1"}`, `{"error":{"code":"conflict","message":""}}`, "conflict", true},
+		"of no operation":  {"/v1/volumes", `{}`, refusal, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, tc.answer)
+			}))
+			defer server.Close()
+			var violations []string
+			transport := load(t).NewTransport(http.DefaultTransport, "", func(err error) { violations = append(violations, err.Error()) })
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+tc.path, strings.NewReader(tc.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := transport.AnswersOnly().RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			all := strings.Join(violations, "\n")
+			if tc.violation == "" && all != "" || !strings.Contains(all, tc.violation) {
+				t.Errorf("reported %q, want %q", all, tc.violation)
+			}
+			if seen := transport.Seen()["createSandbox"][http.StatusBadRequest] == 1; seen != tc.seen {
+				t.Errorf("seen is %v", transport.Seen())
+			}
+		})
+	}
+}

@@ -55,24 +55,37 @@ type Command struct {
 	// Stdout and Stderr are its output. They end when every process that holds them
 	// has closed them, which may be later than the command's own end.
 	Stdout, Stderr *os.File
+	// Tty is the terminal of a command that has one, in the place of both.
+	Tty *os.File
 
 	guest *Guest
 	id    uint64
-	exit  chan int
+	done  chan struct{}
+	// Valid once done is closed:
+	code  int
+	ended bool
 }
 
-// Exit carries the exit code, -1 for a command that a signal ended. It is closed
-// without one when the guest went away first.
-func (c *Command) Exit() <-chan int { return c.exit }
+// Done is closed when the command has ended, or the guest is gone.
+func (c *Command) Done() <-chan struct{} { return c.done }
 
-// Close gives up the output.
+// Exit waits for the end and returns the exit code, -1 for a command that a signal
+// ended. It is not ok when the guest went away first.
+func (c *Command) Exit() (code int, ok bool) {
+	<-c.done
+	return c.code, c.ended
+}
+
+// Close gives up the output, and a terminal with what still runs in it.
 func (c *Command) Close() {
-	c.guest.mu.Lock()
-	delete(c.guest.outputs, c.Stdout)
-	delete(c.guest.outputs, c.Stderr)
-	c.guest.mu.Unlock()
-	_ = c.Stdout.Close()
-	_ = c.Stderr.Close()
+	for _, f := range []*os.File{c.Stdout, c.Stderr, c.Tty} {
+		if f != nil {
+			c.guest.mu.Lock()
+			delete(c.guest.outputs, f)
+			c.guest.mu.Unlock()
+			_ = f.Close()
+		}
+	}
 }
 
 // Signal sends a signal to the command itself, not to what it started.
@@ -136,7 +149,7 @@ func (g *Guest) receive() {
 		close(ch)
 	}
 	for _, c := range g.commands {
-		close(c.exit)
+		close(c.done)
 	}
 	g.waiting, g.commands = nil, nil
 	// Without a namespace a process can have escaped with the output open.
@@ -152,8 +165,8 @@ func (g *Guest) deliver(reply Reply, fds []int) {
 	if reply.Exit != nil {
 		if c, ok := g.commands[reply.Exit.Exec]; ok {
 			delete(g.commands, reply.Exit.Exec)
-			c.exit <- reply.Exit.Code // buffered; the only send
-			close(c.exit)
+			c.code, c.ended = reply.Exit.Code, true
+			close(c.done)
 		}
 		return
 	}
@@ -225,6 +238,40 @@ func (g *Guest) forget(seq uint64, ch chan answer) {
 // Exec starts a command. It is started even if ctx ends while waiting for its pid;
 // then nobody reads its output.
 func (g *Guest) Exec(ctx context.Context, spec ExecSpec) (*Command, error) {
+	c := &Command{guest: g, done: make(chan struct{})}
+	var theirs []int
+	if spec.Tty == nil {
+		var err error
+		if theirs, err = c.pipes(); err != nil {
+			return nil, err
+		}
+	}
+	g.mu.Lock()
+	g.seq++
+	c.id = g.seq
+	if !g.gone {
+		g.commands[c.id] = c
+	}
+	g.mu.Unlock()
+	spec.ID = c.id
+	a, err := g.call(ctx, &Request{Op: opExec, Exec: &spec}, theirs...)
+	closeAll(theirs)
+	if err == nil && spec.Tty != nil {
+		err = c.takeTty(a.fds)
+	}
+	if err != nil {
+		g.mu.Lock()
+		delete(g.commands, c.id)
+		g.mu.Unlock()
+		c.Close()
+		return nil, err
+	}
+	c.Pid = a.reply.Pid
+	return c, nil
+}
+
+// pipes makes the pipes of the command's output and returns the ends for it.
+func (c *Command) pipes() (theirs []int, err error) {
 	stdout, outW, err := pipe()
 	if err != nil {
 		return nil, err
@@ -235,27 +282,21 @@ func (g *Guest) Exec(ctx context.Context, spec ExecSpec) (*Command, error) {
 		_ = stdout.Close()
 		return nil, err
 	}
-	c := &Command{Stdout: stdout, Stderr: stderr, guest: g, exit: make(chan int, 1)}
+	c.Stdout, c.Stderr = stdout, stderr
+	c.guest.keep(stdout, stderr)
+	return []int{outW, errW}, nil
+}
+
+// keep remembers outputs, which have to end soon after the guest.
+func (g *Guest) keep(outputs ...*os.File) {
 	g.mu.Lock()
-	g.seq++
-	c.id = g.seq
-	if !g.gone {
-		g.commands[c.id] = c
-		g.outputs[stdout], g.outputs[stderr] = true, true
+	defer g.mu.Unlock()
+	for _, f := range outputs {
+		g.outputs[f] = true
+		if g.Dead() {
+			_ = f.SetReadDeadline(time.Now().Add(lastOutput))
+		}
 	}
-	g.mu.Unlock()
-	spec.ID = c.id
-	a, err := g.call(ctx, &Request{Op: opExec, Exec: &spec}, outW, errW)
-	closeAll([]int{outW, errW})
-	if err != nil {
-		g.mu.Lock()
-		delete(g.commands, c.id)
-		g.mu.Unlock()
-		c.Close()
-		return nil, err
-	}
-	c.Pid = a.reply.Pid
-	return c, nil
 }
 
 // Open opens a file of the sandbox: for reading, or for writing from its start with

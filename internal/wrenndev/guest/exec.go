@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -17,32 +16,41 @@ var (
 
 // exec starts a command. The server's number for it is registered before its end
 // can be reaped, so the exit event never gets lost.
-func (s *supervisor) exec(spec *ExecSpec, out []int) (int, error) {
-	if len(spec.Argv) == 0 {
-		return 0, &kindError{KindInvalid, errors.New("empty command")}
+func (s *supervisor) exec(spec *ExecSpec, out []int) (pid int, tty *os.File, err error) {
+	if len(spec.Argv) == 0 || spec.Tty == nil && len(out) != 2 {
+		return 0, nil, &kindError{KindInvalid, errors.New("empty command, or one without output")}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.frozen || s.null == nil {
-		return 0, &kindError{KindFrozen, errFrozen}
+		return 0, nil, &kindError{KindFrozen, errFrozen}
+	}
+	cred, env, dir, err := s.identity(spec)
+	if err != nil {
+		return 0, nil, err
+	}
+	attr := &syscall.ProcAttr{Dir: s.expand(dir), Env: env, Sys: &syscall.SysProcAttr{Setsid: true, Credential: cred}}
+	if spec.Tty == nil {
+		attr.Files = []uintptr{s.null.Fd(), uintptr(out[0]), uintptr(out[1])}
+	} else {
+		var inside *os.File
+		if tty, inside, err = openTty(spec.Tty); err != nil {
+			return 0, nil, fmt.Errorf("terminal: %w", err)
+		}
+		defer func() { _ = inside.Close() }()
+		attr.Files = []uintptr{inside.Fd(), inside.Fd(), inside.Fd()}
+		attr.Sys.Setctty = true // Ctty is 0: the command's stdin
 	}
 	argv := wrap(spec.Argv)
-	dir := spec.Dir
-	if dir == "" {
-		dir = s.spec.Home
-	}
-	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{ //nolint:gosec // running what the client says is the purpose
-		Dir:   dir,
-		Env:   slices.Concat(s.spec.Env, spec.Env),
-		Files: []uintptr{s.null.Fd(), uintptr(out[0]), uintptr(out[1])},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		return 0, fmt.Errorf("start command: %w", err)
+	if pid, err = syscall.ForkExec(argv[0], argv, attr); err != nil { //nolint:gosec // running what the client says is the purpose
+		if tty != nil {
+			_ = tty.Close()
+		}
+		return 0, nil, fmt.Errorf("start command: %w", err)
 	}
 	s.commands[spec.ID], s.pids[pid] = pid, spec.ID
 	s.samples.wake()
-	return pid, nil
+	return pid, tty, nil
 }
 
 // wrap makes the command line that the service's guest daemon makes: a shell that
@@ -107,8 +115,8 @@ func exitCode(status syscall.WaitStatus) int {
 	return -1
 }
 
-// resolve turns a path of the API into one to open.
-func (s *supervisor) resolve(path string) (string, error) {
+// expand makes a path of the API absolute: it may begin at the home directory.
+func (s *supervisor) expand(path string) string {
 	switch {
 	case path == "~":
 		path = s.spec.Home
@@ -117,7 +125,12 @@ func (s *supervisor) resolve(path string) (string, error) {
 	case !filepath.IsAbs(path):
 		path = filepath.Join(s.spec.Home, path)
 	}
-	path = filepath.Clean(path)
+	return filepath.Clean(path)
+}
+
+// resolve turns a path of the API into one to work on.
+func (s *supervisor) resolve(path string) (string, error) {
+	path = s.expand(path)
 	if s.spec.Namespaces {
 		return path, nil
 	}
@@ -186,6 +199,8 @@ func kindOf(err error) ErrorKind {
 		return k.kind
 	case errors.Is(err, os.ErrNotExist):
 		return KindNotFound
+	case errors.Is(err, os.ErrExist):
+		return KindExists
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):
 		return KindInvalid
 	}

@@ -95,9 +95,9 @@ func (s *supervisor) do(req *Request, fds []int) (Reply, *os.File, error) {
 	switch {
 	case req.Op == opBoot && req.Boot != nil:
 		return Reply{}, nil, s.boot(*req.Boot)
-	case req.Op == opExec && req.Exec != nil && len(fds) == 2:
-		pid, err := s.exec(req.Exec, fds)
-		return Reply{Pid: pid}, nil, err
+	case req.Op == opExec && req.Exec != nil:
+		pid, tty, err := s.exec(req.Exec, fds)
+		return Reply{Pid: pid}, tty, err
 	case req.Op == opSignal && req.Signal != nil:
 		return Reply{}, nil, s.signal(req.Signal)
 	case req.Op == opOpen && req.Open != nil:
@@ -106,6 +106,9 @@ func (s *supervisor) do(req *Request, fds []int) (Reply, *os.File, error) {
 	case req.Op == opDial && req.Dial != nil:
 		f, err := s.dial(req.Dial)
 		return Reply{}, f, err
+	case req.Path != nil:
+		files, err := s.files(req.Op, req.Path)
+		return Reply{Files: files}, nil, err
 	case req.Op == opPause:
 		return Reply{}, nil, s.pause()
 	case req.Op == opResume:
@@ -140,6 +143,13 @@ func (s *supervisor) boot(spec BootSpec) error {
 	if spec.Namespaces {
 		if err := enterRoot(&spec); err != nil {
 			return err
+		}
+		if spec.User != "" {
+			who, err := lookUp(spec.User)
+			if err != nil {
+				return err
+			}
+			spec.Home = who.home
 		}
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDONLY, 0)

@@ -12,6 +12,10 @@ const (
 	opList   = "list"
 	opKill   = "kill-all"
 	opDial   = "dial"
+
+	opListDir = "list-dir"
+	opMakeDir = "make-dir"
+	opRemove  = "remove"
 )
 
 // Request is one message from the server to the supervisor.
@@ -23,6 +27,7 @@ type Request struct {
 	Signal *SignalSpec `json:"signal,omitempty"`
 	Open   *OpenSpec   `json:"open,omitempty"`
 	Dial   *DialSpec   `json:"dial,omitempty"`
+	Path   *PathSpec   `json:"path,omitempty"`
 }
 
 // BootSpec says how the sandbox's root is made.
@@ -45,18 +50,32 @@ type BootSpec struct {
 	// Home is the working directory of commands and the base of relative paths, as
 	// seen from inside the sandbox.
 	Home string `json:"home"`
+	// User is whose commands are, and whose home is Home then; empty is the
+	// supervisor's own, root in namespaces. It counts in namespaces only.
+	User string `json:"user,omitempty"`
 	// SampleMillis is the distance of two metric samples in milliseconds.
 	SampleMillis int `json:"sample_millis"`
 }
 
 // ExecSpec is a command to start. The request carries two descriptors, the write
-// ends of its standard output and standard error.
+// ends of its standard output and standard error; or, with a terminal, none, and the
+// reply carries the terminal.
 type ExecSpec struct {
 	ID   uint64   `json:"id"`
 	Argv []string `json:"argv"`
-	// Env is added to the sandbox's environment. Dir replaces the home directory.
-	Env []string `json:"env,omitempty"`
-	Dir string   `json:"dir,omitempty"`
+	// Env is put over the sandbox's environment. Dir replaces the home directory, and
+	// User that of the sandbox.
+	Env  []string `json:"env,omitempty"`
+	Dir  string   `json:"dir,omitempty"`
+	User string   `json:"user,omitempty"`
+	// Tty is the size of the terminal to run in, if any.
+	Tty *TtySize `json:"tty,omitempty"`
+}
+
+// TtySize is the size of a terminal in characters.
+type TtySize struct {
+	Cols uint16 `json:"cols"`
+	Rows uint16 `json:"rows"`
 }
 
 // SignalSpec names a started command and the signal for it. A command that has
@@ -78,6 +97,13 @@ type DialSpec struct {
 	Port uint16 `json:"port"`
 }
 
+// PathSpec names a path to list, to make a directory of or to remove. Depth is how far
+// a list goes down, 1 being the directory alone.
+type PathSpec struct {
+	Path  string `json:"path"`
+	Depth int    `json:"depth,omitempty"`
+}
+
 // Reply is one message from the supervisor to the server: the answer to the
 // request of the same Seq, or with Seq 0 an event.
 type Reply struct {
@@ -88,15 +114,17 @@ type Reply struct {
 	Exit  *Exit     `json:"exit,omitempty"`
 	Stats *Stats    `json:"stats,omitempty"`
 	Procs []Process `json:"procs,omitempty"`
+	Files []Entry   `json:"files,omitempty"`
 }
 
 // ErrorKind sorts the failures that the server must tell apart.
 type ErrorKind string
 
-// The kinds of failure of an [OpenSpec] and an [ExecSpec].
+// The kinds of failure of an [OpenSpec], a [PathSpec] and an [ExecSpec].
 const (
 	KindNotFound ErrorKind = "not-found"
 	KindInvalid  ErrorKind = "invalid"
+	KindExists   ErrorKind = "exists"
 	KindFrozen   ErrorKind = "frozen"
 	KindInternal ErrorKind = "internal"
 )
@@ -127,4 +155,21 @@ type Sample struct {
 	UnixMilli int64   `json:"t"`
 	CPU       float64 `json:"cpu"`
 	MemBytes  int64   `json:"mem"`
+}
+
+// Entry is a file of the sandbox, as the API shows it.
+type Entry struct {
+	Name string `json:"name"`
+	Path string `json:"path"`
+	// Type is file, directory or symlink.
+	Type string `json:"type"`
+	Size int64  `json:"size"`
+	// Mode has the permission bits; Permissions shows type and bits as ls does.
+	Mode        uint32 `json:"mode"`
+	Permissions string `json:"permissions"`
+	Owner       string `json:"owner"`
+	Group       string `json:"group"`
+	// ModifiedAt is in seconds since 1970.
+	ModifiedAt    int64  `json:"modified_at"`
+	SymlinkTarget string `json:"symlink_target,omitempty"`
 }
