@@ -177,7 +177,7 @@ func (x *cell) timeIsUp(timed context.Context, err error) (string, error) {
 	case x.out.idle || x.out.replied:
 		return "the cell has ended, not all of its output came: " + ended.Error(), errors.Join(ended, ErrIncomplete)
 	case !x.out.begun:
-		return "the cell waits behind another one: " + ended.Error(), errors.Join(ended, ErrNotStopped)
+		return "the cell has not begun, and can yet: " + ended.Error(), errors.Join(ended, ErrNotStopped)
 	}
 	return "the cell goes on: " + ended.Error(), errors.Join(ended, ErrNotStopped)
 }

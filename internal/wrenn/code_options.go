@@ -80,11 +80,12 @@ func WithStartTimeout(d time.Duration) CodeOption {
 }
 
 // WithOutputLimit says how many bytes are kept of stdout and stderr together, and again of the results; the default is
-// 16 MiB. It bounds one message of the kernel too. Beyond it the cell runs on, and the result is Truncated.
+// 16 MiB, and the most is 1 GiB. It bounds one message of the kernel too. Beyond it the cell runs on, and the result is
+// Truncated.
 func WithOutputLimit(bytes int) CodeOption {
 	return func(s *codeSettings) {
 		if bytes > 0 {
-			s.limit = bytes
+			s.limit = min(bytes, 1<<30)
 		}
 	}
 }

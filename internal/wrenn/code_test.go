@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,6 +199,15 @@ func TestRunCodeKeepsToItsLimits(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no limit", func(t *testing.T) {
+		h, _ := scripted(t, func(ctx context.Context, k *kernelEnd) {
+			k.say(ctx, out("a"), idle, replied)
+			k.stay(ctx)
+		})
+		if r, err := h.RunCode(t.Context(), "x", WithOutputLimit(math.MaxInt)); err != nil || r.Stdout != "a" || r.Truncated {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	})
 	t.Run("many", func(t *testing.T) {
 		h, _ := scripted(t, func(ctx context.Context, k *kernelEnd) {
 			for range maxCodeResults + 1 {
