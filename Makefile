@@ -14,6 +14,8 @@ KUBECTL ?= kubectl
 ARGS ?=
 # Arguments for go test, such as TESTFLAGS='-run TestPlan -v'.
 TESTFLAGS ?=
+# How long `make fuzz` runs each target: a time, or a number of inputs like 5000x.
+FUZZTIME ?= 1m
 
 # A recipe's prefix that puts pinned tools on its PATH.
 with = PATH="$$(tools/build.sh $(1)):$$PATH"; export PATH;
@@ -31,11 +33,27 @@ dev: control-plane ## The same, but leave it running with a kubeconfig to play w
 ##@ Test
 
 .PHONY: test
-test: test-unit test-e2e ## Everything
+test: test-unit test-fuzz test-e2e ## Everything
 
 .PHONY: test-unit
 test-unit: control-plane ## Tests of the packages, with the race detector, against a real API server where they need one
 	go test -race -timeout 20m $(TESTFLAGS) $$(go list ./... | grep -v '/test/e2e')
+
+.PHONY: test-fuzz
+test-fuzz: ## A few thousand inputs for each fuzz target
+	$(MAKE) --no-print-directory fuzz FUZZTIME=5000x
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for FUZZTIME; what fails is kept in its package's testdata
+	for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z]*' $$package/*_test.go | cut -d ' ' -f 2); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Benchmarks; they print figures and judge nothing
+	go test -run '^$$' -bench . -benchtime 1x $(TESTFLAGS) $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 
 .PHONY: test-e2e
 test-e2e: control-plane ## The real manager in a real control plane with the embedded Wrenn

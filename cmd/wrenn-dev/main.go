@@ -44,13 +44,14 @@ type options struct {
 
 func parse(args []string, getenv func(string) string, stderr io.Writer) (options, error) {
 	var o options
-	var key, generation, isolation, templates string
+	var key, generation, isolation, network, templates string
 	fs := flag.NewFlagSet("wrenn-dev", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&o.Addr, "addr", "127.0.0.1:8080", "loopback address to listen on; port 0 takes a free one")
 	fs.StringVar(&o.DataDir, "data-dir", "", "directory for the state, which then survives a restart (default: a temporary one)")
 	fs.StringVar(&generation, "generation", "both", "path families to serve: both, S (/v1/sandboxes) or C (/v1/capsules)")
 	fs.StringVar(&isolation, "isolation", "auto", "how sandboxes are kept apart: auto, namespaces or directory (which is no security border)")
+	fs.StringVar(&network, "network", "private", "what sandboxes in namespaces reach: private (a loopback of their own) or host (all that the host reaches)")
 	fs.StringVar(&templates, "templates", "", "names of platform templates besides minimal, separated by commas")
 	fs.StringVar(&key, "api-key", "", "API key, wrn_ and 32 hexadecimal digits (default: $"+keyVariable+", or a generated one)")
 	fs.StringVar(&o.keyFile, "api-key-file", "", "file to write the API key to, readable for its owner only")
@@ -83,6 +84,9 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	}
 	if o.Isolation, err = wrenndev.ParseIsolation(isolation); err != nil {
 		return o, fmt.Errorf("wrenn-dev: -isolation: %w", err)
+	}
+	if o.Network, err = wrenndev.ParseNetwork(network); err != nil {
+		return o, fmt.Errorf("wrenn-dev: -network: %w", err)
 	}
 	return o, nil
 }

@@ -211,6 +211,7 @@ func TestCommandLinesThatAreRefused(t *testing.T) {
 	for i, args := range [][]string{
 		{"-generation", "D"},
 		{"-isolation", "none"},
+		{"-network", "none"},
 		{"-addr", "0.0.0.0:0"},
 		{"-api-key", "short"},
 		{"-nonsense"},

@@ -48,7 +48,7 @@ func (a *Admin) SetTeamBYOC(ctx context.Context, teamID string, enabled bool) er
 // ListTemplates returns the templates of every team.
 func (a *Admin) ListTemplates(ctx context.Context) ([]AdminTemplate, error) {
 	return managedFetch(ctx, a.c, call{
-		op: "admin.list_templates", method: http.MethodGet, path: "/v1/admin/templates", want: http.StatusOK, limit: a.c.limits.list,
+		op: "admin.list_templates", method: http.MethodGet, path: "/v1/admin/templates", want: http.StatusOK, limit: a.c.settings.limits.ListBytes,
 	}, listOf(func(w *api.AdminTemplate) (*AdminTemplate, error) {
 		if !ValidTemplateName(w.Name) {
 			return nil, errors.New("the answer has no valid template name")

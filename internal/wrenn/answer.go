@@ -39,7 +39,7 @@ func readLimited(r io.Reader, limit int64) ([]byte, error) {
 
 // refusal makes the error of an answer that is not the success wanted. Its status is never the wanted one.
 func (c *Client) refusal(ctx context.Context, k call, resp *http.Response) *Error {
-	body, err := readLimited(resp.Body, c.limits.errorBody)
+	body, err := readLimited(resp.Body, c.settings.limits.ErrorBytes)
 	e := &Error{
 		Op: k.op, StatusCode: resp.StatusCode, RetryAfter: retryAfter(resp.Header),
 		RequestID: c.presentable(resp.Header.Get("X-Request-Id"), maxRequestIDBytes, k.hide...),

@@ -50,7 +50,7 @@ func (a *APIKeys) Create(ctx context.Context, name string) (*APIKeyInfo, error) 
 // List returns the team's API keys, without the keys themselves.
 func (a *APIKeys) List(ctx context.Context) ([]APIKeyInfo, error) {
 	return managedFetch(ctx, a.c, call{
-		op: "api_keys.list", method: http.MethodGet, path: apiKeysPath, want: http.StatusOK, limit: a.c.limits.list,
+		op: "api_keys.list", method: http.MethodGet, path: apiKeysPath, want: http.StatusOK, limit: a.c.settings.limits.ListBytes,
 	}, listOf(apiKeyOf))
 }
 

@@ -88,7 +88,7 @@ func (a *Audit) Page(ctx context.Context, q AuditQuery) (*AuditPage, error) {
 		query.Set("limit", strconv.Itoa(q.PageSize))
 	}
 	return managedFetch(ctx, a.c, call{
-		op: op, method: http.MethodGet, path: auditPath, query: query, want: http.StatusOK, limit: a.c.limits.list,
+		op: op, method: http.MethodGet, path: auditPath, query: query, want: http.StatusOK, limit: a.c.settings.limits.ListBytes,
 	}, auditPageOf)
 }
 

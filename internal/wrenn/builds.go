@@ -133,7 +133,7 @@ func (b *Builds) Create(ctx context.Context, req CreateBuildRequest) (*Build, er
 // List returns the builds.
 func (b *Builds) List(ctx context.Context) ([]Build, error) {
 	return managedFetch(ctx, b.c, call{
-		op: "builds.list", method: http.MethodGet, path: buildsPath, want: http.StatusOK, limit: b.c.limits.list,
+		op: "builds.list", method: http.MethodGet, path: buildsPath, want: http.StatusOK, limit: b.c.settings.limits.ListBytes,
 	}, listOf(buildOf))
 }
 
@@ -144,7 +144,7 @@ func (b *Builds) Get(ctx context.Context, id string) (*Build, error) {
 		return nil, err
 	}
 	return managedFetch(ctx, b.c, call{
-		op: op, method: http.MethodGet, path: buildsPath + "/" + id, want: http.StatusOK, limit: b.c.limits.list,
+		op: op, method: http.MethodGet, path: buildsPath + "/" + id, want: http.StatusOK, limit: b.c.settings.limits.ListBytes,
 	}, named(id, func(b *Build) string { return b.ID }, buildOf))
 }
 

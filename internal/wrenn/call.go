@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -18,18 +19,6 @@ const maxAttempts = 3
 // slowCallTimeout bounds calls that take the time they take. The service itself gives up an agent's call after ten
 // minutes.
 const slowCallTimeout = 11 * time.Minute
-
-// limits bound what is read into memory, in bytes.
-type limits struct{ object, list, exec, download, errorBody, frame int64 }
-
-var defaultLimits = limits{
-	object:    1 << 20,
-	list:      64 << 20,
-	exec:      64 << 20,
-	download:  64 << 20,
-	errorBody: 64 << 10,
-	frame:     1 << 20,
-}
 
 // pace is the rhythm of retries.
 type pace struct {
@@ -151,6 +140,22 @@ func (c *Client) attempt(ctx context.Context, k call) ([]byte, *Error) {
 
 // send sends a call once and returns a response with the status wanted, whose body the caller closes.
 func (c *Client) send(ctx context.Context, k call) (*http.Response, *Error) {
+	began := time.Now()
+	resp, e := c.exchange(ctx, k)
+	c.told(ctx, k, began, e)
+	return resp, e
+}
+
+// told tells the logger of a request.
+func (c *Client) told(ctx context.Context, k call, began time.Time, e *Error) {
+	attrs := []slog.Attr{slog.String("op", k.op), slog.String("method", k.method), slog.Duration("duration", time.Since(began))}
+	if e != nil {
+		attrs = append(attrs, slog.String("request_id", e.RequestID), slog.String("error", e.Error()))
+	}
+	c.settings.logger.LogAttrs(ctx, slog.LevelDebug, "wrenn request", attrs...)
+}
+
+func (c *Client) exchange(ctx context.Context, k call) (*http.Response, *Error) {
 	hc := c.rest
 	if k.transfer {
 		hc = c.streams

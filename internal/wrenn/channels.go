@@ -94,7 +94,7 @@ func (h *Channels) Create(ctx context.Context, req CreateChannelRequest) (*Chann
 // List returns the team's channels.
 func (h *Channels) List(ctx context.Context) ([]Channel, error) {
 	return managedFetch(ctx, h.c, call{
-		op: "channels.list", method: http.MethodGet, path: channelsPath, want: http.StatusOK, limit: h.c.limits.list,
+		op: "channels.list", method: http.MethodGet, path: channelsPath, want: http.StatusOK, limit: h.c.settings.limits.ListBytes,
 	}, listOf(channelOf))
 }
 

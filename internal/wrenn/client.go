@@ -2,7 +2,6 @@ package wrenn
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,15 +33,13 @@ type Client struct {
 	// Auth makes accounts and tokens; some of it needs no credential at all.
 	Auth *Auth
 
-	base        *url.URL
-	proxyDomain string
-	cred        Credential
-	settings    settings
-	limits      limits
-	pace        pace
-	beat        heartbeat
-	rest        *http.Client
-	streams     *http.Client
+	base     *url.URL
+	cred     Credential
+	settings settings
+	pace     pace
+	beat     heartbeat
+	rest     *http.Client
+	streams  *http.Client
 
 	generation *generation
 }
@@ -54,21 +51,12 @@ func New(baseURL string, cred Credential, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := settings{userAgent: "wrenn-go", requestTimeout: defaultRequestTimeout}
-	for _, opt := range opts {
-		opt(&s)
-	}
-	switch s.generation {
-	case "", GenerationSandboxes, GenerationCapsules:
-	default:
-		return nil, fmt.Errorf("wrenn: unknown generation %q: want %q or %q", s.generation, GenerationSandboxes, GenerationCapsules)
-	}
-	domain := s.proxyDomain
-	if domain != "" && !validAuthority(domain) {
-		return nil, fmt.Errorf("wrenn: proxy domain %q: want a host name, with a port if needed", domain)
+	s, err := newSettings(opts)
+	if err != nil {
+		return nil, err
 	}
 	c := &Client{
-		base: base, proxyDomain: domain, cred: cred, settings: s, limits: defaultLimits, pace: defaultPace, beat: defaultBeat,
+		base: base, cred: cred, settings: s, pace: defaultPace, beat: defaultBeat,
 		generation: newGeneration(s.generation),
 	}
 	c.rest, c.streams = newHTTPClients(s)

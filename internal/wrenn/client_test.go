@@ -2,6 +2,7 @@ package wrenn
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -24,6 +25,9 @@ func TestNewRefuses(t *testing.T) {
 		"proxy URL":          {url: "https://app.wrenn.dev", opts: []Option{WithProxyDomain("https://x")}},
 		"proxy path":         {url: "https://app.wrenn.dev", opts: []Option{WithProxyDomain("x/y")}},
 		"proxy user":         {url: "https://app.wrenn.dev", opts: []Option{WithProxyDomain("me@x")}},
+		"empty bundle":       {url: "https://app.wrenn.dev", opts: []Option{WithCABundle([]byte("hunter2"))}},
+		"bundle for another": {url: "https://app.wrenn.dev", opts: []Option{WithHTTPClient(&http.Client{}), WithCABundle(nil)}},
+		"negative limit":     {url: "https://app.wrenn.dev", opts: []Option{WithLimits(Limits{ListBytes: -1})}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := New(tc.url, Credential{}, tc.opts...)

@@ -53,7 +53,7 @@ func (h *SandboxHandle) ListFiles(ctx context.Context, path string, depth int) (
 		return nil, invalidArgument(op, "the depth is out of range")
 	}
 	return sandboxFetch(ctx, h.c, h.dirCall(call{
-		op: op, path: "/list", want: http.StatusOK, limit: h.c.limits.list,
+		op: op, path: "/list", want: http.StatusOK, limit: h.c.settings.limits.ListBytes,
 		body: jsonBody(api.FileListRequest{Path: path, Depth: optional(int32(depth))}),
 	}), func(w *api.FileList) ([]FileEntry, error) { return listOf(fileEntryOf)(&w.Entries) })
 }
@@ -65,7 +65,7 @@ func (h *SandboxHandle) MakeDir(ctx context.Context, path string) (*FileEntry, e
 		return nil, err
 	}
 	return sandboxFetch(ctx, h.c, h.dirCall(call{
-		op: op, path: "/mkdir", want: http.StatusOK, limit: h.c.limits.object, effect: true,
+		op: op, path: "/mkdir", want: http.StatusOK, limit: h.c.settings.limits.ObjectBytes, effect: true,
 		body: jsonBody(api.FilePathRequest{Path: path}),
 	}), func(w *api.FileEntryResult) (*FileEntry, error) { return fileEntryOf(&w.Entry) })
 }
@@ -77,7 +77,7 @@ func (h *SandboxHandle) RemoveFile(ctx context.Context, path string) error {
 		return err
 	}
 	return sandboxDo(ctx, h.c, h.dirCall(call{
-		op: op, path: "/remove", want: http.StatusNoContent, limit: h.c.limits.object, effect: true,
+		op: op, path: "/remove", want: http.StatusNoContent, limit: h.c.settings.limits.ObjectBytes, effect: true,
 		body: jsonBody(api.FilePathRequest{Path: path}),
 	}))
 }

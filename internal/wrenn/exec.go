@@ -60,7 +60,7 @@ func (h *SandboxHandle) Exec(ctx context.Context, req ExecRequest) (*ExecResult,
 	body := jsonBody(api.ExecRequest{Cmd: req.Cmd, Args: req.Args, TimeoutSec: optional(int32(seconds))})
 	return sandboxFetch(ctx, h.c, call{
 		op: op, method: http.MethodPost, path: "/" + h.id + "/exec", body: body, want: http.StatusOK,
-		limit: h.c.limits.exec, budget: allowed + h.c.settings.requestTimeout, effect: true,
+		limit: h.c.settings.limits.ExecBytes, budget: allowed + h.c.settings.requestTimeout, effect: true,
 	}, execResultOf(h.id))
 }
 

@@ -42,7 +42,7 @@ func (h *SandboxHandle) upload(ctx context.Context, k call, path string) error {
 		return err
 	}
 	k.method, k.path, k.want = http.MethodPost, "/"+h.id+k.path, http.StatusNoContent
-	k.limit, k.effect, k.transfer = h.c.limits.object, true, true
+	k.limit, k.effect, k.transfer = h.c.settings.limits.ObjectBytes, true, true
 	return sandboxDo(ctx, h.c, k)
 }
 
@@ -55,7 +55,7 @@ func (h *SandboxHandle) Download(ctx context.Context, path string, limit int64) 
 	}
 	k.budget, k.limit = slowCallTimeout, limit
 	if limit <= 0 {
-		k.limit = h.c.limits.download
+		k.limit = h.c.settings.limits.DownloadBytes
 	}
 	k, err := h.c.sandboxCall(ctx, k)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/wrennhq/wrenn-operator/internal/wrenn/internal/api"
 )
 
@@ -36,6 +38,30 @@ func FuzzStreamFrame(f *testing.F) {
 		again, known, err := parseFrame(jsonBody(wire))
 		if again != event || !known || err != nil {
 			t.Fatalf("%+v became %+v, %v", event, again, err)
+		}
+	})
+}
+
+func FuzzPtyFrame(f *testing.F) {
+	for _, frame := range []string{
+		ptyStarted, exited, `{"type":"output","data":"4oLi"}`, `{"type":"output","data":"%"}`, `{"type":"output"}`,
+		`{"type":"error","data":"x","fatal":true}`, `{"type":"started","pid":1}`, `{"type":"ping"}`, `{"type":"exit"}`, `null`, `{`,
+	} {
+		f.Add([]byte(frame))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		event, known, err := parsePtyFrame(frame)
+		if err != nil && (known || !errors.Is(err, errBadFrame)) {
+			t.Fatalf("known=%v, %v", known, err)
+		}
+		if !known {
+			if !cmp.Equal(event, PtyEvent{}) && err == nil {
+				t.Fatalf("an unknown frame yields %+v", event)
+			}
+			return
+		}
+		if event.Type == PtyStarted && event.Tag == "" || event.Type != PtyOutput && event.Data != nil {
+			t.Fatalf("event is %+v", event)
 		}
 	})
 }
@@ -98,6 +124,34 @@ func FuzzListing(f *testing.F) {
 			if !ValidSandboxID(s.ID) || s.Status == "" {
 				t.Fatalf("listed %+v", s)
 			}
+		}
+	})
+}
+
+func FuzzAuditPage(f *testing.F) {
+	for _, body := range []string{
+		`{"items":[]}`, `{"items":null}`, `null`, `{"items":[{}]}`,
+		`{"items":[{"id":"log-0000000000000000000000000","created_at":"2026-01-02T03:04:05Z"}],"next_before":"2026-01-02T03:04:05Z"}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var wire *api.AuditLogPage
+		if err := json.Unmarshal(body, &wire); err != nil || wire == nil {
+			return
+		}
+		page, err := auditPageOf(wire)
+		if err != nil {
+			return
+		}
+		// Every entry has what the walk through the pages goes by.
+		for _, entry := range page.Entries {
+			if !prefixAudit.valid(entry.ID) || entry.CreatedAt.IsZero() {
+				t.Fatalf("listed %+v", entry)
+			}
+		}
+		if len(page.Entries) != len(wire.Items) {
+			t.Fatalf("%d of %d entries", len(page.Entries), len(wire.Items))
 		}
 	})
 }

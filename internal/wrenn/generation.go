@@ -89,7 +89,7 @@ func (c *Client) Generation(ctx context.Context) (Generation, error) {
 // serves asks whether the server has the routes of a generation.
 func (c *Client) serves(ctx context.Context, op string, g Generation) (bool, error) {
 	k := call{
-		op: op, method: http.MethodGet, path: g.prefix() + "/" + probeID, want: http.StatusOK, limit: c.limits.object,
+		op: op, method: http.MethodGet, path: g.prefix() + "/" + probeID, want: http.StatusOK, limit: c.settings.limits.ObjectBytes,
 		budget: c.settings.requestTimeout,
 	}
 	_, err := fetch(ctx, c, k, sandboxNamed(probeID))

@@ -39,7 +39,7 @@ func (h *SandboxHandle) turn(ctx context.Context, op, route string) (*Sandbox, e
 		return nil, err
 	}
 	return sandboxFetch(ctx, h.c, call{
-		op: op, method: http.MethodPost, path: "/" + h.id + route, want: http.StatusOK, limit: h.c.limits.object,
+		op: op, method: http.MethodPost, path: "/" + h.id + route, want: http.StatusOK, limit: h.c.settings.limits.ObjectBytes,
 		budget: slowCallTimeout, effect: true,
 	}, sandboxNamed(h.id))
 }
@@ -52,7 +52,7 @@ func (h *SandboxHandle) Ping(ctx context.Context) error {
 		return err
 	}
 	return sandboxDo(ctx, h.c, call{
-		op: op, method: http.MethodPost, path: "/" + h.id + "/ping", want: http.StatusNoContent, limit: h.c.limits.object,
+		op: op, method: http.MethodPost, path: "/" + h.id + "/ping", want: http.StatusNoContent, limit: h.c.settings.limits.ObjectBytes,
 		budget: h.c.settings.requestTimeout, effect: true,
 	})
 }

@@ -114,7 +114,7 @@ func (h *Hosts) Create(ctx context.Context, req CreateHostRequest) (*HostRegistr
 // List returns the team's hosts, and to an administrator of the platform all hosts.
 func (h *Hosts) List(ctx context.Context) ([]Host, error) {
 	return managedFetch(ctx, h.c, call{
-		op: "hosts.list", method: http.MethodGet, path: hostsPath, want: http.StatusOK, limit: h.c.limits.list,
+		op: "hosts.list", method: http.MethodGet, path: hostsPath, want: http.StatusOK, limit: h.c.settings.limits.ListBytes,
 	}, listOf(hostOf))
 }
 

@@ -23,7 +23,7 @@ var generations = []Generation{GenerationSandboxes, GenerationCapsules}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func testCredential(t *testing.T) Credential {
+func testCredential(t testing.TB) Credential {
 	t.Helper()
 	cred, err := APIKey(testKey)
 	if err != nil {
@@ -32,7 +32,7 @@ func testCredential(t *testing.T) Credential {
 	return cred
 }
 
-func testToken(t *testing.T) Credential {
+func testToken(t testing.TB) Credential {
 	t.Helper()
 	cred, err := JWT(testJWT)
 	if err != nil {
@@ -42,7 +42,7 @@ func testToken(t *testing.T) Credential {
 }
 
 // newTestClient returns a client of the server at url, impatient between retries.
-func newTestClient(t *testing.T, url string, opts ...Option) *Client {
+func newTestClient(t testing.TB, url string, opts ...Option) *Client {
 	t.Helper()
 	c, err := New(url, testCredential(t), opts...)
 	if err != nil {
@@ -58,7 +58,7 @@ func newTestClient(t *testing.T, url string, opts ...Option) *Client {
 }
 
 // serve returns a client of generation Sandboxes, unless an option says otherwise, of a server with the handler.
-func serve(t *testing.T, handler http.HandlerFunc, opts ...Option) *Client {
+func serve(t testing.TB, handler http.HandlerFunc, opts ...Option) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

@@ -68,7 +68,7 @@ func (c *Client) managed(ctx context.Context, k call) (call, error) {
 	}
 	k.effect = k.method != http.MethodGet
 	if k.limit == 0 {
-		k.limit = c.limits.object
+		k.limit = c.settings.limits.ObjectBytes
 	}
 	if k.budget == 0 {
 		k.budget = c.settings.requestTimeout

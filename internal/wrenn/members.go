@@ -14,7 +14,7 @@ func (t *Teams) ListMembers(ctx context.Context, teamID string) ([]TeamMember, e
 		return nil, err
 	}
 	return managedFetch(ctx, t.c, call{
-		op: op, method: http.MethodGet, path: membersPath(teamID), want: http.StatusOK, limit: t.c.limits.list,
+		op: op, method: http.MethodGet, path: membersPath(teamID), want: http.StatusOK, limit: t.c.settings.limits.ListBytes,
 	}, listOf(teamMemberOf))
 }
 

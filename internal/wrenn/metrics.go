@@ -53,6 +53,6 @@ func (h *SandboxHandle) Metrics(ctx context.Context, r MetricsRange) (*Metrics, 
 	}
 	return sandboxFetch(ctx, h.c, call{
 		op: op, method: http.MethodGet, path: "/" + h.id + "/metrics", query: url.Values{"range": {string(r)}},
-		want: http.StatusOK, limit: h.c.limits.object, budget: h.c.settings.requestTimeout,
+		want: http.StatusOK, limit: h.c.settings.limits.ObjectBytes, budget: h.c.settings.requestTimeout,
 	}, metricsOf(h.id, r))
 }

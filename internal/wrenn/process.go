@@ -105,7 +105,7 @@ func (h *SandboxHandle) ExecBackground(ctx context.Context, req BackgroundReques
 	}
 	background := true
 	return sandboxFetch(ctx, h.c, call{
-		op: op, method: http.MethodPost, path: "/" + h.id + "/exec", want: http.StatusAccepted, limit: h.c.limits.object,
+		op: op, method: http.MethodPost, path: "/" + h.id + "/exec", want: http.StatusAccepted, limit: h.c.settings.limits.ObjectBytes,
 		budget: slowCallTimeout, effect: true, only: GenerationCapsules,
 		body: jsonBody(api.CapsuleExecRequest{
 			Cmd: req.Cmd, Args: req.Args, Background: &background, Tag: optional(req.Tag), Envs: req.Env, Cwd: optional(req.Dir),
@@ -126,7 +126,7 @@ func (h *SandboxHandle) Processes(ctx context.Context) ([]Process, error) {
 		return nil, err
 	}
 	return sandboxFetch(ctx, h.c, call{
-		op: op, method: http.MethodGet, path: "/" + h.id + "/processes", want: http.StatusOK, limit: h.c.limits.list,
+		op: op, method: http.MethodGet, path: "/" + h.id + "/processes", want: http.StatusOK, limit: h.c.settings.limits.ListBytes,
 		budget: h.c.settings.requestTimeout, only: GenerationCapsules,
 	}, func(w *api.ProcessList) ([]Process, error) {
 		out := make([]Process, 0, len(w.Processes))
@@ -154,7 +154,7 @@ func (h *SandboxHandle) KillProcess(ctx context.Context, which ProcessSelector, 
 	}
 	k := call{
 		op: op, method: http.MethodDelete, path: "/" + h.id + "/processes/" + segment, want: http.StatusNoContent,
-		limit: h.c.limits.object, budget: h.c.settings.requestTimeout, effect: true, only: GenerationCapsules,
+		limit: h.c.settings.limits.ObjectBytes, budget: h.c.settings.requestTimeout, effect: true, only: GenerationCapsules,
 	}
 	if signal != "" {
 		k.query = url.Values{"signal": {string(signal)}}

@@ -22,7 +22,7 @@ func (h *SandboxHandle) URL(port int) (string, error) {
 	if port < 1 || port > 65535 {
 		return "", invalidArgument(op, "the port must be 1 to 65535")
 	}
-	domain := h.c.proxyDomain
+	domain := h.c.settings.proxyDomain
 	if domain == "" {
 		var err error
 		if domain, err = proxyDomainOf(h.c.base); err != nil {

@@ -25,7 +25,7 @@ func (s *Sandboxes) Create(ctx context.Context, req CreateSandboxRequest) (*Sand
 		TimeoutSec: optional(req.TimeoutSec),
 	})
 	return sandboxFetch(ctx, s.c, call{
-		op: op, method: http.MethodPost, body: body, want: http.StatusCreated, limit: s.c.limits.object, effect: true,
+		op: op, method: http.MethodPost, body: body, want: http.StatusCreated, limit: s.c.settings.limits.ObjectBytes, effect: true,
 	}, sandboxOf)
 }
 
@@ -36,7 +36,7 @@ func (s *Sandboxes) Get(ctx context.Context, id string) (*Sandbox, error) {
 		return nil, err
 	}
 	return sandboxFetch(ctx, s.c, call{
-		op: op, method: http.MethodGet, path: "/" + id, want: http.StatusOK, limit: s.c.limits.object,
+		op: op, method: http.MethodGet, path: "/" + id, want: http.StatusOK, limit: s.c.settings.limits.ObjectBytes,
 		budget: s.c.settings.requestTimeout,
 	}, sandboxNamed(id))
 }
@@ -46,7 +46,7 @@ func (s *Sandboxes) Get(ctx context.Context, id string) (*Sandbox, error) {
 // with a hole would be taken for an absence.
 func (s *Sandboxes) List(ctx context.Context) ([]Sandbox, error) {
 	return sandboxFetch(ctx, s.c, call{
-		op: "sandboxes.list", method: http.MethodGet, want: http.StatusOK, limit: s.c.limits.list,
+		op: "sandboxes.list", method: http.MethodGet, want: http.StatusOK, limit: s.c.settings.limits.ListBytes,
 		budget: s.c.settings.requestTimeout,
 	}, sandboxesOf)
 }
@@ -59,7 +59,7 @@ func (s *Sandboxes) Destroy(ctx context.Context, id string) error {
 		return err
 	}
 	return sandboxDo(ctx, s.c, call{
-		op: op, method: http.MethodDelete, path: "/" + id, want: http.StatusNoContent, limit: s.c.limits.object,
+		op: op, method: http.MethodDelete, path: "/" + id, want: http.StatusNoContent, limit: s.c.settings.limits.ObjectBytes,
 		budget: s.c.settings.requestTimeout, effect: true,
 	})
 }

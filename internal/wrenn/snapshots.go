@@ -52,7 +52,7 @@ func (s *Snapshots) Create(ctx context.Context, req CreateSnapshotRequest) (*Sna
 		return nil, invalidArgument(op, "the snapshot name is malformed")
 	}
 	return fetch(ctx, s.c, call{
-		op: op, method: http.MethodPost, path: snapshotsPath, want: http.StatusCreated, limit: s.c.limits.object,
+		op: op, method: http.MethodPost, path: snapshotsPath, want: http.StatusCreated, limit: s.c.settings.limits.ObjectBytes,
 		body:   jsonBody(api.CreateSnapshotRequest{SandboxID: req.SandboxID, Name: optional(req.Name)}),
 		budget: slowCallTimeout, effect: true,
 	}, func(w *api.Snapshot) (*Snapshot, error) {
@@ -66,7 +66,7 @@ func (s *Snapshots) Create(ctx context.Context, req CreateSnapshotRequest) (*Sna
 // List returns the team's snapshots and the platform's templates.
 func (s *Snapshots) List(ctx context.Context) ([]Snapshot, error) {
 	return fetch(ctx, s.c, call{
-		op: "snapshots.list", method: http.MethodGet, path: snapshotsPath, want: http.StatusOK, limit: s.c.limits.list,
+		op: "snapshots.list", method: http.MethodGet, path: snapshotsPath, want: http.StatusOK, limit: s.c.settings.limits.ListBytes,
 		budget: s.c.settings.requestTimeout,
 	}, snapshotsOf)
 }
@@ -80,7 +80,7 @@ func (s *Snapshots) Delete(ctx context.Context, name string) error {
 	}
 	_, err := s.c.do(ctx, call{
 		op: op, method: http.MethodDelete, path: snapshotsPath + "/" + name, want: http.StatusNoContent,
-		limit: s.c.limits.object, budget: s.c.settings.requestTimeout, effect: true,
+		limit: s.c.settings.limits.ObjectBytes, budget: s.c.settings.requestTimeout, effect: true,
 	})
 	return err
 }

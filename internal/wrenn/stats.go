@@ -49,7 +49,7 @@ func (s *Sandboxes) Stats(ctx context.Context, r StatsRange) (*Stats, error) {
 	}
 	return sandboxFetch(ctx, s.c, call{
 		op: "sandboxes.stats", method: http.MethodGet, path: "/stats", query: url.Values{"range": {string(r)}},
-		want: http.StatusOK, limit: s.c.limits.list, budget: s.c.settings.requestTimeout,
+		want: http.StatusOK, limit: s.c.settings.limits.ListBytes, budget: s.c.settings.requestTimeout,
 	}, func(w *api.SandboxStats) (*Stats, error) {
 		n := len(w.Series.Labels)
 		switch {
@@ -109,7 +109,7 @@ func (s *Sandboxes) Usage(ctx context.Context, from, to time.Time) (*Usage, erro
 		return nil, invalidArgument(op, "the span must be 0 to %d days", maxUsageDays)
 	}
 	return sandboxFetch(ctx, s.c, call{
-		op: op, method: http.MethodGet, path: "/usage", query: query, want: http.StatusOK, limit: s.c.limits.object,
+		op: op, method: http.MethodGet, path: "/usage", query: query, want: http.StatusOK, limit: s.c.settings.limits.ObjectBytes,
 		budget: s.c.settings.requestTimeout, only: GenerationCapsules,
 	}, usageOf)
 }

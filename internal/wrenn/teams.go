@@ -71,7 +71,7 @@ func checkTeamName(op, name string) error {
 // List returns the user's teams.
 func (t *Teams) List(ctx context.Context) ([]Team, error) {
 	return managedFetch(ctx, t.c, call{
-		op: "teams.list", method: http.MethodGet, path: teamsPath, want: http.StatusOK, limit: t.c.limits.list,
+		op: "teams.list", method: http.MethodGet, path: teamsPath, want: http.StatusOK, limit: t.c.settings.limits.ListBytes,
 	}, listOf(teamOf))
 }
 
@@ -93,7 +93,7 @@ func (t *Teams) Get(ctx context.Context, id string) (*TeamDetail, error) {
 	if err := prefixTeam.check(op, id); err != nil {
 		return nil, err
 	}
-	return managedFetch(ctx, t.c, call{op: op, method: http.MethodGet, path: teamsPath + "/" + id, want: http.StatusOK, limit: t.c.limits.list},
+	return managedFetch(ctx, t.c, call{op: op, method: http.MethodGet, path: teamsPath + "/" + id, want: http.StatusOK, limit: t.c.settings.limits.ListBytes},
 		func(w *api.TeamDetail) (*TeamDetail, error) {
 			team, err := teamOf(&w.Team)
 			if err != nil || team.ID != id {

@@ -3,6 +3,7 @@ package wrenn
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -15,7 +16,7 @@ import (
 func newHTTPClients(s settings) (rest, streams *http.Client) {
 	restTransport := s.transport
 	if restTransport == nil {
-		restTransport = newTransport()
+		restTransport = newTransport(s.roots)
 	}
 	streamTransport := s.streamTransport
 	if streamTransport == nil {
@@ -24,13 +25,19 @@ func newHTTPClients(s settings) (rest, streams *http.Client) {
 	return refuseRedirects(restTransport), refuseRedirects(streamTransport)
 }
 
-// newTransport has no limit on the time to the response header: a create answers when the microVM runs.
-func newTransport() *http.Transport {
+// newTransport trusts roots, nil meaning the system's. It has no limit on the time to the response header: a create
+// answers when the microVM runs.
+func newTransport(roots *x509.CertPool) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout:         10 * time.Second,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4},
 	}
+	var tlsConfig *tls.Config
+	if roots != nil {
+		tlsConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
 	return &http.Transport{
+		TLSClientConfig:        tlsConfig,
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,

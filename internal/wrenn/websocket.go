@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -14,6 +15,16 @@ import (
 
 // dial upgrades to WebSocket. The context governs the handshake only.
 func (c *Client) dial(ctx context.Context, k call) (*websocket.Conn, error) {
+	began := time.Now()
+	conn, e := c.upgrade(ctx, k)
+	c.told(ctx, k, began, e)
+	if e != nil {
+		return nil, e
+	}
+	return conn, nil
+}
+
+func (c *Client) upgrade(ctx context.Context, k call) (*websocket.Conn, *Error) {
 	if ctx.Err() != nil {
 		return nil, transportFailure(ctx, k.op, ctx.Err())
 	}
@@ -21,14 +32,14 @@ func (c *Client) dial(ctx context.Context, k call) (*websocket.Conn, error) {
 	u.Path += k.path
 	header := http.Header{"User-Agent": {c.settings.userAgent}}
 	c.cred.authorize(header)
-	shake := &handshake{base: c.streams.Transport, limit: c.limits.errorBody}
+	shake := &handshake{base: c.streams.Transport, limit: c.settings.limits.ErrorBytes}
 	// The response's body is that of the connection, or was taken by the handshake.
 	conn, _, err := websocket.Dial(ctx, wsURL(u), &websocket.DialOptions{ //nolint:bodyclose // See above.
 		HTTPClient: refuseRedirects(shake), HTTPHeader: header,
 	})
 	switch {
 	case err == nil:
-		conn.SetReadLimit(c.limits.frame)
+		conn.SetReadLimit(c.settings.limits.FrameBytes)
 		return conn, nil
 	case shake.refused != nil:
 		return nil, c.refusal(ctx, k, shake.refused)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,15 +29,26 @@ const AdminHeader = "X-Wrenn-Dev-Token"
 //	POST   /_dev/sandboxes/{id}/kill    its processes die
 //	POST   /_dev/sandboxes/{id}/lose    the agent loses it
 //	PUT    /_dev/host                {"online": …}: an outage of the machine, or its end
+//	GET    /_dev/mails               the mails to users, with their tokens
+//	PUT    /_dev/users/{email}/status   {"status": active, inactive or disabled}
+//	POST   /_dev/oauth/{provider}    {"email": …, "name": …} signs in with a provider; answers as a login
+//	GET    /_dev/oauth/{provider}    where auth_url leads: connects the provider, and takes no token
 func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	ip := net.ParseIP(host)
 	token := []byte(r.Header.Get(AdminHeader))
-	if err != nil || ip == nil || !ip.IsLoopback() || subtle.ConstantTimeCompare(token, []byte(s.secrets.AdminToken)) != 1 {
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, adminPrefix), "/")
+	// A user's browser has the state in the URL instead of the token.
+	isBrowser := parts[0] == "oauth" && len(parts) == 2 && r.Method == http.MethodGet
+	if err != nil || ip == nil || !ip.IsLoopback() ||
+		!isBrowser && subtle.ConstantTimeCompare(token, []byte(s.secrets.AdminToken)) != 1 {
 		writeError(w, genS, unauthorized(AdminHeader+" required"))
 		return
 	}
-	parts := strings.Split(strings.TrimPrefix(r.URL.Path, adminPrefix), "/")
+	if isBrowser {
+		s.serveProvider(w, r, parts[1])
+		return
+	}
 	var answer any
 	switch {
 	case parts[0] == "faults":
@@ -51,11 +63,13 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 		err = s.adminHost(r)
 	case parts[0] == "sandboxes" && len(parts) == 3:
 		err = s.adminSandbox(r, parts[1], parts[2])
+	case slices.Contains([]string{"mails", "users", "oauth"}, parts[0]):
+		answer, err = s.adminPeople(r, parts)
 	default:
 		err = refuse(http.StatusNotFound, "not_found", "no such route")
 	}
 	switch {
-	case errors.Is(err, errNoSandbox):
+	case errors.Is(err, errNoSandbox), errors.Is(err, errNoUser):
 		writeError(w, genS, refuse(http.StatusNotFound, "not_found", "%v", err))
 	case err != nil:
 		writeError(w, genS, err)

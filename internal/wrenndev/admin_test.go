@@ -91,3 +91,43 @@ func TestAdminRoutes(t *testing.T) {
 	}
 	do(404, http.MethodGet, "/_dev/nothing", "")
 }
+
+func TestAdminRoutesOfPeople(t *testing.T) {
+	s := start(t, Config{AdminToken: "word", Generations: Capsules})
+	c := s.client(t, pathC)
+	do := func(status int, method, path, body string) answer {
+		t.Helper()
+		a := c.admin("word", method, path, body)
+		if a.status != status {
+			t.Fatalf("%s %s: %d %s", method, path, a.status, a.body)
+		}
+		return a
+	}
+	if a := do(200, http.MethodGet, "/_dev/mails", ""); string(a.body) != "[]\n" {
+		t.Errorf("mails are %s", a.body)
+	}
+	s.bearing(t, "").want(http.StatusCreated, "", http.MethodPost, signupPath, signupBody("a@b.example"))
+	var mails []Mail
+	if do(200, http.MethodGet, "/_dev/mails", "").json(t, &mails); len(mails) != 1 || mails[0].To != "a@b.example" ||
+		mails[0].Kind != MailActivation || mails[0].Token == "" || mails[0].Sent.IsZero() {
+		t.Errorf("mails are %+v", mails)
+	}
+	do(204, http.MethodPut, "/_dev/users/a@b.example/status", `{"status":"active"}`)
+	s.bearing(t, "").want(http.StatusOK, "", http.MethodPost, loginPath, loginBody("a@b.example", "long enough"))
+	do(404, http.MethodPut, "/_dev/users/nobody@b.example/status", `{"status":"active"}`)
+	do(400, http.MethodPut, "/_dev/users/a@b.example/status", `{"status":"odd"}`)
+	do(400, http.MethodPut, "/_dev/users/a@b.example/status", `x`)
+	do(404, http.MethodGet, "/_dev/users/a@b.example/status", "")
+	var signedIn loginAnswer
+	do(200, http.MethodPost, "/_dev/oauth/github", `{"email":"g@b.example","name":"Git"}`).json(t, &signedIn)
+	s.bearing(t, signedIn.Token).want(http.StatusOK, "", http.MethodGet, "/v1/me", nil)
+	do(400, http.MethodPost, "/_dev/oauth/nosuch", `{"email":"g@b.example","name":"Git"}`)
+	for _, path := range []string{"/_dev/mails", "/_dev/users/a@b.example/status"} {
+		if a := c.admin("wrong", http.MethodGet, path, ""); a.status != 401 {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+	if a := c.admin("wrong", http.MethodPost, "/_dev/oauth/github", `{"email":"x@b.example"}`); a.status != 401 {
+		t.Errorf("sign in: %d", a.status)
+	}
+}

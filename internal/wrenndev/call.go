@@ -38,11 +38,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // closing: the connection ends without an answer
 	}
 	defer s.busy.Done()
-	if strings.HasPrefix(r.URL.Path, adminPrefix) {
+	found, params, status := s.findProxy(r)
+	if found == nil && strings.HasPrefix(r.URL.Path, adminPrefix) {
 		s.serveAdmin(w, r)
 		return
 	}
-	found, params, status := s.router.find(r.Method, r.URL.Path)
+	if found == nil {
+		found, params, status = s.router.find(r.Method, r.URL.Path)
+	}
 	c := &call{w: w, r: r, params: params}
 	if found != nil {
 		c.op, c.gen = found.op, found.gen

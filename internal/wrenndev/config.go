@@ -42,19 +42,40 @@ func (i Isolation) String() string {
 	}
 }
 
+// Network says what sandboxes reach over the network.
+type Network int
+
+// The networks.
+const (
+	PrivateNetwork Network = iota // a loopback of its own for each sandbox, and nothing else
+	HostNetwork                   // the host's: its loopback, and whatever the host reaches
+)
+
+// String names the network as the -network flag does.
+func (n Network) String() string {
+	if n == HostNetwork {
+		return "host"
+	}
+	return "private"
+}
+
 // Team is a tenant: its sandboxes and snapshots are not there for other teams.
 type Team struct {
 	// Name tells teams apart in the configuration and across restarts.
 	Name string
 	// APIKeys of the team, "wrn_" and 32 hexadecimal digits each. One is generated,
-	// and kept in the data directory, where there is none.
+	// and kept in the data directory, where there is none. They work at every start,
+	// also those that were deleted before.
 	APIKeys []string
 }
 
-// User can log in with POST /v1/auth/login. The user belongs to the first team.
+// User can log in with POST /v1/auth/login, owns the teams of the configuration, and is
+// an administrator of the platform. A login is for the first team.
 type User struct {
-	Email    string // default dev@wrenn.local
-	Password string // generated where empty
+	Email string // default dev@wrenn.local
+	// Password is generated where empty. A given one is the user's at every start; a
+	// generated one can be changed for good.
+	Password string
 }
 
 // Config is what a [Server] is started with. The zero value is a server for tests:
@@ -103,6 +124,8 @@ type Config struct {
 	SampleEvery time.Duration
 
 	Isolation Isolation
+	// Network of sandboxes in namespaces. Where there are none it is the host's.
+	Network Network
 	// Logger gets what an operator of the server wants to know. No request bodies and
 	// no credentials. Discarded where nil.
 	Logger *slog.Logger
@@ -207,4 +230,14 @@ func ParseIsolation(s string) (Isolation, error) {
 		}
 	}
 	return Auto, fmt.Errorf("%q is none of auto, namespaces, directory", s)
+}
+
+// ParseNetwork reads a -network flag.
+func ParseNetwork(s string) (Network, error) {
+	for _, n := range []Network{PrivateNetwork, HostNetwork} {
+		if s == n.String() {
+			return n, nil
+		}
+	}
+	return PrivateNetwork, fmt.Errorf("%q is none of private, host", s)
 }

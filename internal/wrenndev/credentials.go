@@ -10,6 +10,22 @@ import (
 	"slices"
 )
 
+// credentials are the secrets of a server. They are kept in the data directory, so
+// that clients go on working after a restart.
+type credentials struct {
+	Secret     string         `json:"jwt_secret"`
+	AdminToken string         `json:"admin_token"`
+	UserID     string         `json:"user_id"`
+	Password   string         `json:"password"`
+	Teams      []teamIdentity `json:"teams"`
+}
+
+type teamIdentity struct {
+	ID   string   `json:"id"`
+	Name string   `json:"name"`
+	Keys []string `json:"api_keys"`
+}
+
 // loadCredentials reads the secrets of the data directory, makes those that are
 // missing, and puts the configured ones in their place.
 func loadCredentials(path string, cfg Config) (credentials, error) {
@@ -46,7 +62,7 @@ func (c *credentials) fill(cfg Config) {
 	}
 	def(&c.Secret, "", func() string { return randomHex(32) })
 	def(&c.AdminToken, cfg.AdminToken, func() string { return randomHex(16) })
-	def(&c.UserID, "", func() string { return newID("usr-") })
+	def(&c.UserID, "", func() string { return newID(userPrefix) })
 	def(&c.Password, cfg.User.Password, func() string { return randomHex(12) })
 	known := c.Teams
 	c.Teams = nil
@@ -55,12 +71,12 @@ func (c *credentials) fill(cfg Config) {
 		if i := slices.IndexFunc(known, func(k teamIdentity) bool { return k.Name == t.Name }); i >= 0 {
 			id = known[i]
 		}
-		def(&id.ID, "", func() string { return newID("team-") })
+		def(&id.ID, "", func() string { return newID(teamPrefix) })
 		if len(t.APIKeys) > 0 {
 			id.Keys = t.APIKeys
 		}
 		if len(id.Keys) == 0 {
-			id.Keys = []string{"wrn_" + randomHex(16)}
+			id.Keys = []string{newAPIKey()}
 		}
 		c.Teams = append(c.Teams, id)
 	}

@@ -16,12 +16,16 @@
 //
 // # Isolation
 //
-// On Linux a sandbox has its own user, mount, PID, IPC and UTS namespaces and a root
-// of its own: writable layers over the host's /usr, /etc and /opt, everything else
-// private and empty at first. Root in a sandbox is not root on the host. The network
-// is the host's. Where the kernel or the container around refuses this, a sandbox
-// is a private directory and a process tree, which is no security border; the
-// server says so in its log and in [Server.Isolation]. A server that is not run by
+// On Linux a sandbox has its own user, mount, PID, IPC, UTS and network namespaces
+// and a root of its own: writable layers over the host's /usr, /etc and /opt,
+// everything else private and empty at first. Root in a sandbox is not root on the
+// host. Its network is a loopback and nothing else: it reaches nobody, and every
+// sandbox has all ports for itself. [HostNetwork] is for sandboxes that have to
+// download something; everything on the host's loopback is open to them.
+//
+// Where the kernel or the container around refuses this, a sandbox is a private
+// directory and a process tree on the host's network, which is no security border;
+// the server says so in its log and in [Server.Isolation]. A server that is not run by
 // root has only its own user to map into a sandbox: what belongs to the host's root
 // below /usr and /etc can be read there, but not changed.
 //
@@ -31,7 +35,12 @@
 // sandbox started from one has no processes. After a restart of the server, clean
 // or not, what was running is stopped, as after a restart of the service's agent;
 // what was paused can be resumed with its files, but its processes are gone.
-// vcpus and memory_mb are recorded and echoed, not enforced.
+// vcpus and memory_mb are recorded and echoed, not enforced. The port proxy connects
+// to a sandbox's loopback, and its connections end at a pause without waiting for the
+// answers under way.
+//
+// Mails are not sent but kept for who waits for one (see [Server.Mails]), and the only
+// OAuth provider, "github", is played by the server itself.
 //
 // There is one host, this machine. It is a host that the first team brought, and yet
 // serves every team. Whoever deletes it is left without a host: what runs is destroyed

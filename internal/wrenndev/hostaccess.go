@@ -1,41 +1,34 @@
 package wrenndev
 
-// isPlatformAdmin tells whether a caller administers the platform: the configured user
-// does.
-func (s *Server) isPlatformAdmin(who caller) bool { return who.id == s.secrets.UserID }
-
-// hostTeam tells the name of a team that can bring hosts.
-func (s *Server) hostTeam(id string) (name string, ok bool) {
-	for _, t := range s.secrets.Teams {
-		if t.ID == id {
-			return t.Name, true
-		}
-	}
-	return "", false
-}
-
-// leads tells whether a caller is an owner or an admin of the team.
-func (who caller) leads(team string) bool {
-	return who.team == team && (who.role == "owner" || who.role == "admin")
+// leads tells whether a user is an owner or an admin of a team, whatever team the
+// token is for.
+func (s *Server) leads(who caller, team string) bool {
+	m, ok := s.people.membership(team, who.id)
+	return ok && (m.Role == roleOwner || m.Role == roleAdmin)
 }
 
 // mayAnnounce refuses a host that the caller cannot add.
 func (s *Server) mayAnnounce(who caller, kind, team string) error {
-	admin := s.isPlatformAdmin(who)
 	switch {
 	case kind != hostRegular && kind != hostBYOC:
 		return invalidArgument("the type of a host must be regular or byoc")
-	case kind == hostRegular && !admin:
+	case kind == hostRegular && !who.admin:
 		return forbidden("only administrators of the platform add regular hosts")
 	case kind == hostBYOC && team == "":
 		return invalidArgument("a byoc host needs team_id")
-	case team != "" && !hasIDForm(team, "team-"):
+	case team == "":
+		return nil
+	case !hasIDForm(team, teamPrefix):
 		return invalidRequest("invalid team ID")
-	case kind == hostBYOC && !admin && !who.leads(team):
+	case kind == hostBYOC && !who.admin && !s.leads(who, team):
 		return forbidden("only owners and admins of a team add its hosts")
 	}
-	if _, there := s.hostTeam(team); team != "" && !there {
+	t, there := s.people.team(team)
+	if !there {
 		return notFound("team")
+	}
+	if !t.BYOC {
+		return forbidden("the team may not bring hosts")
 	}
 	return nil
 }
@@ -43,13 +36,13 @@ func (s *Server) mayAnnounce(who caller, kind, team string) error {
 // mayManage refuses a host that is not the caller's to delete.
 func (s *Server) mayManage(who caller, row hostRow) error {
 	switch {
-	case s.isPlatformAdmin(who):
+	case who.admin:
 		return nil
 	case row.Type != hostBYOC:
 		return forbidden("only administrators of the platform manage regular hosts")
 	case row.Team != who.team:
 		return forbidden("the host is another team's")
-	case !who.leads(row.Team):
+	case !s.leads(who, row.Team):
 		return forbidden("only owners and admins of a team manage its hosts")
 	}
 	return nil
@@ -72,7 +65,7 @@ func (s *Server) host(c *call) (hostRow, error) {
 // is one that serves every team.
 func (s *Server) visibleHost(c *call) (hostRow, error) {
 	row, err := s.host(c)
-	if err == nil && row.Team != c.team && !s.isPlatformAdmin(c.caller) {
+	if err == nil && row.Team != c.team && !c.admin {
 		return hostRow{}, notFound("host")
 	}
 	return row, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -18,17 +17,19 @@ import (
 // hostRoot knows how a sandbox's root is made on this host.
 type hostRoot struct {
 	namespaces bool
+	network    Network
 	system     []string          // directories of the host that a sandbox sees
 	links      map[string]string // symbolic links of the host's root, such as /bin
 	resolvConf []byte            // where /etc/resolv.conf points out of the visible directories
 }
 
 // findHostRoot looks at the host and, where asked to use namespaces, tries them.
-func findHostRoot(ctx context.Context, want Isolation, dataDir string, log *slog.Logger) (hostRoot, error) {
-	if want == Directory {
-		return hostRoot{}, nil
+func findHostRoot(ctx context.Context, cfg Config, dataDir string) (hostRoot, error) {
+	plain := hostRoot{network: HostNetwork}
+	if cfg.Isolation == Directory {
+		return plain, nil
 	}
-	host := hostRoot{namespaces: true, links: map[string]string{}}
+	host := hostRoot{namespaces: true, network: cfg.Network, links: map[string]string{}}
 	for _, name := range []string{"bin", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr"} {
 		path := "/" + name
 		info, err := os.Lstat(path)
@@ -49,11 +50,11 @@ func findHostRoot(ctx context.Context, want Isolation, dataDir string, log *slog
 	if err == nil {
 		return host, nil
 	}
-	if want == Namespaces {
+	if cfg.Isolation == Namespaces {
 		return hostRoot{}, fmt.Errorf("namespaces do not work here: %w", err)
 	}
-	log.Warn("namespaces do not work here: sandboxes are private directories, which is NO security border", "reason", err)
-	return hostRoot{}, nil
+	cfg.Logger.Warn("namespaces do not work here: sandboxes are private directories, which is NO security border", "reason", err)
+	return plain, nil
 }
 
 func below(path, dir string) bool {
@@ -189,7 +190,7 @@ func (h hostRoot) bootSpec(dir, id, template string, sample time.Duration) guest
 		env = append(env, "TMPDIR="+tmp)
 	}
 	return guest.BootSpec{
-		ID: id, Dir: dir, Namespaces: h.namespaces, System: h.system,
+		ID: id, Dir: dir, Namespaces: h.namespaces, PrivateNetwork: h.network == PrivateNetwork, System: h.system,
 		Env: env, Home: home, SampleMillis: int(sample.Milliseconds()),
 	}
 }

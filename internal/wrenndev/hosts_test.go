@@ -24,6 +24,12 @@ func (c *client) announce(body string) hostRegistrationAnswer {
 	return got
 }
 
+// byoc lets a team bring hosts.
+func (c *client) byoc(team string, enabled bool) {
+	c.t.Helper()
+	c.want(http.StatusNoContent, "", http.MethodPut, "/v1/admin/teams/"+team+"/byoc", map[string]bool{"enabled": enabled})
+}
+
 func (c *client) hosts() []hostAnswer {
 	c.t.Helper()
 	var got []hostAnswer
@@ -76,6 +82,7 @@ func TestAnnouncedHostsStayPending(t *testing.T) {
 	c := s.user(t)
 	token := regexp.MustCompile(`^[0-9a-f]{64}$`)
 	team := s.secrets.Teams[0].ID
+	c.byoc(team, true)
 	made := c.announce(`{"type":"byoc","team_id":"` + team + `","provider":"metal","availability_zone":"z1"}`)
 	want := hostAnswer{
 		ID: made.Host.ID, Type: "byoc", Status: "pending", TeamID: team, Provider: "metal", AvailabilityZone: "z1",
@@ -138,9 +145,11 @@ func TestHostTags(t *testing.T) {
 func TestErrorsOfHosts(t *testing.T) {
 	for _, generations := range []Generations{Sandboxes, Capsules} {
 		t.Run(fmt.Sprint(generations), func(t *testing.T) {
-			s := start(t, Config{Generations: generations, Teams: []Team{{Name: "a"}, {Name: "b"}}})
-			c, other := s.user(t), s.stranger(t)
-			a, b := s.secrets.Teams[0].ID, s.secrets.Teams[1].ID
+			s := start(t, Config{Generations: generations})
+			c := s.user(t)
+			other, b := s.stranger(t)
+			a := s.secrets.Teams[0].ID
+			c.byoc(b, true)
 			local, regular := "/v1/hosts/"+s.local.id, "/v1/hosts/"+c.announce(`{"type":"regular"}`).Host.ID
 			unknown := "/v1/hosts/" + unknownHost
 			for _, tt := range []struct {
@@ -158,6 +167,8 @@ func TestErrorsOfHosts(t *testing.T) {
 				{other, "POST", "/v1/hosts", `{"type":"regular"}`, 403, "forbidden"},
 				{other, "POST", "/v1/hosts", `{"type":"byoc","team_id":"` + a + `"}`, 403, "forbidden"},
 				{other, "POST", "/v1/hosts", `{"type":"byoc","team_id":"` + b + `"}`, 201, ""},
+				{c, "POST", "/v1/hosts", `{"type":"byoc","team_id":"` + b + `"}`, 201, ""},
+				{c, "POST", "/v1/hosts", `{"type":"byoc","team_id":"` + a + `"}`, 403, "forbidden"},
 				{c, "GET", "/v1/hosts/x", ``, 400, "invalid_request"},
 				{c, "GET", unknown, ``, 404, "not_found"},
 				{other, "GET", local, ``, 404, "not_found"},
@@ -188,7 +199,7 @@ func TestErrorsOfHosts(t *testing.T) {
 			} {
 				tt.who.want(tt.status, tt.code, tt.method, tt.path, tt.body)
 			}
-			if got := other.hosts(); len(got) != 1 || got[0].TeamID != b || got[0].TeamName != "" {
+			if got := other.hosts(); len(got) != 2 || got[0].TeamID != b || got[0].TeamName != "" {
 				t.Errorf("the other team sees %+v", got)
 			}
 		})
@@ -198,23 +209,34 @@ func TestErrorsOfHosts(t *testing.T) {
 func TestWhoManagesHosts(t *testing.T) {
 	s := start(t, Config{})
 	team := s.secrets.Teams[0].ID
+	s.user(t).byoc(team, true)
+	for _, role := range []string{roleAdmin, roleMember} {
+		s.people.addMember(memberRecord{Team: team, User: role, Role: role})
+	}
+	owner := s.secrets.UserID
 	byoc, regular := hostRow{Type: hostBYOC, Team: team}, hostRow{Type: hostRegular}
 	for _, tt := range []struct {
-		who           caller
-		byoc, regular bool
+		who                              caller
+		announcesByoc, byocs, anyRegular bool
 	}{
-		{caller{id: s.secrets.UserID, team: "another", role: "member"}, true, true}, // the platform's administrator
-		{caller{id: "x", team: team, role: "owner"}, true, false},
-		{caller{id: "x", team: team, role: "admin"}, true, false},
-		{caller{id: "x", team: team, role: "member"}, false, false},
-		{caller{id: "x", team: "another", role: "owner"}, false, false},
+		{caller{id: "x", team: "another", admin: true}, true, true, true},
+		{caller{id: owner, team: team}, true, true, false},
+		{caller{id: roleAdmin, team: team}, true, true, false},
+		{caller{id: roleAdmin, team: "another"}, true, false, false},               // a token for another team
+		{caller{id: roleMember, team: team, role: roleOwner}, false, false, false}, // the token is out of date
+		{caller{id: "x", team: team, role: roleOwner}, false, false, false},
 	} {
-		for row, want := range map[*hostRow]bool{&byoc: tt.byoc, &regular: tt.regular} {
-			if err := s.mayManage(tt.who, *row); (err == nil) != want {
-				t.Errorf("%+v manages a %s host: %v", tt.who, row.Type, err)
-			}
-			if err := s.mayAnnounce(tt.who, row.Type, row.Team); (err == nil) != want {
-				t.Errorf("%+v announces a %s host: %v", tt.who, row.Type, err)
+		for what, check := range map[string]struct {
+			err  error
+			want bool
+		}{
+			"announces a host of the team": {s.mayAnnounce(tt.who, hostBYOC, team), tt.announcesByoc},
+			"announces a regular host":     {s.mayAnnounce(tt.who, hostRegular, ""), tt.anyRegular},
+			"manages a host of the team":   {s.mayManage(tt.who, byoc), tt.byocs},
+			"manages a regular host":       {s.mayManage(tt.who, regular), tt.anyRegular},
+		} {
+			if (check.err == nil) != check.want {
+				t.Errorf("%+v %s: %v", tt.who, what, check.err)
 			}
 		}
 	}

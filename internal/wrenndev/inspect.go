@@ -32,15 +32,29 @@ func (s *Server) Token() string { return s.TokenFor(tokenLife) }
 
 // TokenFor is a token that expires after life; it is expired already when life is
 // negative.
-func (s *Server) TokenFor(life time.Duration) string {
-	token, err := s.auth.sign(s.secrets.UserID, s.cfg.User.Email, s.secrets.Teams[0].ID, life)
+func (s *Server) TokenFor(life time.Duration) string { return s.tokenOf(s.secrets.Teams[0], life) }
+
+// TokenOf is a fresh token of the user for the named team, or "" when there is no such
+// team.
+func (s *Server) TokenOf(team string) string {
+	for _, t := range s.secrets.Teams {
+		if t.Name == team {
+			return s.tokenOf(t, tokenLife)
+		}
+	}
+	return ""
+}
+
+func (s *Server) tokenOf(team teamIdentity, life time.Duration) string {
+	u, _ := s.people.users.get(s.secrets.UserID)
+	token, err := s.auth.sign(u, memberRecord{Team: team.ID, Role: roleOwner}, life)
 	if err != nil {
 		return "" // signing with a byte slice does not fail
 	}
 	return token
 }
 
-// User is who can log in, with the password.
+// User is who can log in, with the password as it was at the start.
 func (s *Server) User() User { return User{Email: s.cfg.User.Email, Password: s.secrets.Password} }
 
 // AdminToken is what the /_dev routes ask for.
@@ -53,6 +67,9 @@ func (s *Server) Isolation() Isolation {
 	}
 	return Directory
 }
+
+// Network is what sandboxes reach over the network here.
+func (s *Server) Network() Network { return s.agent.host.network }
 
 // DataDir is where the state is.
 func (s *Server) DataDir() string { return s.dir }

@@ -18,7 +18,12 @@ import (
 	"github.com/wrennhq/wrenn-operator/internal/wrenndev/guest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if beGuestProgram() {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	pathS = "/v1/sandboxes"

@@ -33,7 +33,7 @@ const (
 	OpSnapshotCreate = "snapshot-create"
 	OpSnapshotList   = "snapshot-list"
 	OpSnapshotDelete = "snapshot-delete"
-	OpLogin          = "login"
+	OpProxy          = "proxy" // a port of a sandbox, see proxy.go
 	OpHealth         = "health"
 )
 
@@ -44,6 +44,7 @@ const (
 	accessNone  access = iota // nothing, or the handler asks itself
 	accessData                // an API key or a token
 	accessToken               // a token: an API key is refused
+	accessAdmin               // a token of an administrator of the platform
 )
 
 // route is one operation of the API.
@@ -60,17 +61,13 @@ type route struct {
 // sandbox routes exist once for each family; what has no family answers as S does,
 // unless there is only C.
 func (s *Server) routes() []route {
-	shared := genS
-	if s.cfg.Generations == Capsules {
-		shared = genC
-	}
+	shared := s.sharedGen()
 	all := []route{
 		{OpSnapshotCreate, http.MethodPost, "/v1/snapshots", shared, accessData, s.createSnapshot},
 		{OpSnapshotList, http.MethodGet, "/v1/snapshots", shared, accessData, s.listSnapshots},
 		{OpSnapshotDelete, http.MethodDelete, "/v1/snapshots/{name}", shared, accessData, s.deleteSnapshot},
-		{OpLogin, http.MethodPost, "/v1/auth/login", shared, accessNone, s.login},
 	}
-	all = slices.Concat(all, s.auditRoutes(shared), s.channelRoutes(shared), s.hostRoutes(shared))
+	all = slices.Concat(all, s.peopleRoutes(shared), s.auditRoutes(shared), s.channelRoutes(shared), s.hostRoutes(shared))
 	if s.cfg.Generations != Capsules {
 		all = append(all, s.sandboxRoutes("/v1/sandboxes", genS)...)
 	}
@@ -79,6 +76,14 @@ func (s *Server) routes() []route {
 		all = append(all, route{OpHealth, http.MethodGet, "/health", genC, accessNone, s.health})
 	}
 	return all
+}
+
+// sharedGen is the generation of what has no path family.
+func (s *Server) sharedGen() generation {
+	if s.cfg.Generations == Capsules {
+		return genC
+	}
+	return genS
 }
 
 func (s *Server) sandboxRoutes(base string, gen generation) []route {

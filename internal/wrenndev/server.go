@@ -22,12 +22,14 @@ type Server struct {
 	begun     time.Time
 
 	secrets credentials
+	people  *people
 	auth    *authenticator
 	rows    *rows
 	agent   *agent
 	faults  *Faults
 	log     requestLog
 	router  router
+	proxy   *portProxy
 
 	audit    *auditLog
 	channels channelTable
@@ -77,7 +79,13 @@ func (s *Server) start(ctx context.Context) error {
 	if s.secrets, err = loadCredentials(filepath.Join(s.dir, "credentials.json"), s.cfg); err != nil {
 		return err
 	}
-	s.auth = newAuthenticator(s.secrets)
+	if s.people, err = openPeople(s.dir); err != nil {
+		return err
+	}
+	if err := s.people.putConfigured(s.cfg, s.secrets); err != nil {
+		return err
+	}
+	s.auth = &authenticator{s.people, []byte(s.secrets.Secret)}
 	if s.rows, err = openRows(filepath.Join(s.dir, "state.jsonl")); err != nil {
 		return err
 	}
@@ -87,7 +95,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.dropHalfSnapshots(); err != nil {
 		return err
 	}
-	host, err := findHostRoot(ctx, s.cfg.Isolation, s.dir, s.cfg.Logger)
+	host, err := findHostRoot(ctx, s.cfg, s.dir)
 	if err != nil {
 		return err
 	}
@@ -100,13 +108,14 @@ func (s *Server) start(ctx context.Context) error {
 	s.announceLocal()
 	s.faults = &Faults{rows: s.rows}
 	s.router = router{s.routes()}
+	s.proxy = newPortProxy(s.agent)
 	s.http = &http.Server{
 		Handler: s, ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	s.background.Go(func() { _ = s.http.Serve(s.listener) })
 	s.background.Go(s.watchMachines)
-	s.cfg.Logger.Info("embedded Wrenn serves", "url", s.URL(), "isolation", s.Isolation().String())
+	s.cfg.Logger.Info("embedded Wrenn serves", "url", s.URL(), "isolation", s.Isolation().String(), "network", s.Network().String())
 	return nil
 }
 
@@ -227,10 +236,13 @@ func (s *Server) close() error {
 	}
 	s.busy.Wait()
 	s.background.Wait()
+	if s.proxy != nil {
+		s.proxy.transport.CloseIdleConnections()
+	}
 	if s.rows != nil {
 		errs = append(errs, s.rows.journal.close())
 	}
-	errs = append(errs, s.audit.close(), s.channels.close(), s.hosts.close())
+	errs = append(errs, s.people.close(), s.audit.close(), s.channels.close(), s.hosts.close())
 	if s.temporary {
 		errs = append(errs, removeTree(s.dir))
 	}

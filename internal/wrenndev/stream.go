@@ -145,6 +145,9 @@ func (st *stream) admit(ctx context.Context) error {
 			return unauthorized("authentication failed")
 		}
 	}
+	if !who.active {
+		return unauthorized("authentication failed")
+	}
 	c.caller = who
 	row, err := s.ownRow(c)
 	if err != nil {

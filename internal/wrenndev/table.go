@@ -99,6 +99,28 @@ func (t *table[Record]) change(id string, f func(*Record) error) (Record, bool, 
 	return next, true, nil
 }
 
+// update is change for what is never refused.
+func (t *table[Record]) update(id string, f func(*Record)) (Record, bool) {
+	r, ok, _ := t.change(id, func(r *Record) error { f(r); return nil })
+	return r, ok
+}
+
+// touch changes a record by what is not worth a line in the journal. It reports false
+// when there is none.
+func (t *table[Record]) touch(id string, f func(*Record)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.entries[id]
+	if !ok {
+		return false
+	}
+	next := *e.Record
+	f(&next)
+	e.Record = &next
+	t.entries[id] = e
+	return true
+}
+
 // remove returns the record that was there.
 func (t *table[Record]) remove(id string) (Record, bool) {
 	t.mu.Lock()

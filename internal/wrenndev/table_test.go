@@ -45,6 +45,18 @@ func TestTableKeepsItsRecords(t *testing.T) {
 	if _, ok, err := records.change("9", func(*testRecord) error { return refusal }); ok || err != nil {
 		t.Fatalf("a record that is not there was changed: %v", err)
 	}
+	if r, ok := records.update("2", func(r *testRecord) { r.Team = "z" }); !ok || r.Team != "z" {
+		t.Fatalf("an update left %+v, %v", r, ok)
+	}
+	if !records.touch("2", func(r *testRecord) { r.Team = "y" }) || records.touch("9", func(*testRecord) {}) {
+		t.Fatal("touched the wrong record")
+	}
+	if r, _ := records.get("2"); r.Team != "y" {
+		t.Fatalf("a touch left %+v", r)
+	}
+	if r, ok := records.update("2", func(r *testRecord) { r.Name = "d" }); !ok || r.Team != "y" {
+		t.Fatalf("an update after a touch left %+v, %v", r, ok)
+	}
 	if r, ok := records.remove("1"); !ok || r.Name != "a" {
 		t.Fatalf("removed %+v, %v", r, ok)
 	}

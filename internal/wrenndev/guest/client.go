@@ -90,7 +90,7 @@ func Launch(ctx context.Context, spec BootSpec, log *os.File) (*Guest, error) {
 	}
 	cmd := &exec.Cmd{
 		Path: executable(), Args: []string{Arg0}, Env: []string{"GOMAXPROCS=2", "GOTRACEBACK=all"},
-		Dir: "/", Stderr: log, ExtraFiles: []*os.File{theirs}, SysProcAttr: sysProcAttr(spec.Namespaces),
+		Dir: "/", Stderr: log, ExtraFiles: []*os.File{theirs}, SysProcAttr: sysProcAttr(&spec),
 	}
 	err = cmd.Start()
 	_ = theirs.Close()

@@ -16,11 +16,14 @@ const cloneFlags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_N
 
 // sysProcAttr puts a supervisor into namespaces of its own. The user namespace is
 // there for root too: what is root in a sandbox has no power over the host.
-func sysProcAttr(namespaces bool) *syscall.SysProcAttr {
-	if !namespaces {
+func sysProcAttr(spec *BootSpec) *syscall.SysProcAttr {
+	if !spec.Namespaces {
 		return &syscall.SysProcAttr{Setsid: true}
 	}
 	attr := &syscall.SysProcAttr{Setsid: true, Cloneflags: cloneFlags}
+	if spec.PrivateNetwork {
+		attr.Cloneflags |= syscall.CLONE_NEWNET
+	}
 	if os.Geteuid() == 0 {
 		attr.UidMappings = sameIDs("/proc/self/uid_map")
 		attr.GidMappings = sameIDs("/proc/self/gid_map")

@@ -17,7 +17,7 @@ func executable() string {
 	return path
 }
 
-func sysProcAttr(bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+func sysProcAttr(*BootSpec) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 func namespaced(*syscall.SysProcAttr) bool { return false }
 

@@ -130,10 +130,7 @@ func (s *supervisor) resolve(path string) (string, error) {
 }
 
 func (s *supervisor) open(spec *OpenSpec) (*os.File, error) {
-	s.mu.Lock()
-	frozen := s.frozen || s.null == nil
-	s.mu.Unlock()
-	if frozen {
+	if s.halted() {
 		return nil, &kindError{KindFrozen, errFrozen}
 	}
 	path, err := s.resolve(spec.Path)

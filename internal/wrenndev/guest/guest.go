@@ -103,6 +103,9 @@ func (s *supervisor) do(req *Request, fds []int) (Reply, *os.File, error) {
 	case req.Op == opOpen && req.Open != nil:
 		f, err := s.open(req.Open)
 		return Reply{}, f, err
+	case req.Op == opDial && req.Dial != nil:
+		f, err := s.dial(req.Dial)
+		return Reply{}, f, err
 	case req.Op == opPause:
 		return Reply{}, nil, s.pause()
 	case req.Op == opResume:
@@ -118,10 +121,22 @@ func (s *supervisor) do(req *Request, fds []int) (Reply, *os.File, error) {
 	return Reply{}, nil, fmt.Errorf("wrenn-guest: bad request %q", req.Op)
 }
 
+// halted tells whether the sandbox is paused, or not up yet.
+func (s *supervisor) halted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.frozen || s.null == nil
+}
+
 func (s *supervisor) boot(spec BootSpec) error {
 	// Files of the sandbox have the modes that the service gives them, whatever the
 	// mask of the shell that started the server.
 	syscall.Umask(0o022)
+	if spec.PrivateNetwork {
+		if err := loopbackUp(); err != nil {
+			return err
+		}
+	}
 	if spec.Namespaces {
 		if err := enterRoot(&spec); err != nil {
 			return err

@@ -11,6 +11,7 @@ const (
 	opStats  = "stats"
 	opList   = "list"
 	opKill   = "kill-all"
+	opDial   = "dial"
 )
 
 // Request is one message from the server to the supervisor.
@@ -21,6 +22,7 @@ type Request struct {
 	Exec   *ExecSpec   `json:"exec,omitempty"`
 	Signal *SignalSpec `json:"signal,omitempty"`
 	Open   *OpenSpec   `json:"open,omitempty"`
+	Dial   *DialSpec   `json:"dial,omitempty"`
 }
 
 // BootSpec says how the sandbox's root is made.
@@ -33,6 +35,9 @@ type BootSpec struct {
 	// Namespaces is true when the supervisor was started in namespaces of its own
 	// and is to build and enter a root; false when it only keeps a directory.
 	Namespaces bool `json:"namespaces"`
+	// PrivateNetwork is true when these include a network namespace, whose loopback
+	// is to be brought up. Without one the network is the host's.
+	PrivateNetwork bool `json:"private_network,omitempty"`
 	// System lists the host directories that appear in the root, by absolute path.
 	System []string `json:"system,omitempty"`
 	// Env is the environment of every command.
@@ -65,6 +70,12 @@ type SignalSpec struct {
 type OpenSpec struct {
 	Path  string `json:"path"`
 	Write bool   `json:"write,omitempty"`
+}
+
+// DialSpec is a TCP port of the sandbox's loopback to connect to. The reply carries
+// the connection.
+type DialSpec struct {
+	Port uint16 `json:"port"`
 }
 
 // Reply is one message from the supervisor to the server: the answer to the
