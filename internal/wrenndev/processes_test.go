@@ -41,7 +41,7 @@ func (c *client) processes(id string) []processAnswer {
 }
 
 // alive tells whether a process of the sandbox runs, its child or not.
-func (c *client) alive(id string, pid string) bool {
+func (c *client) alive(id, pid string) bool {
 	c.t.Helper()
 	return c.sh(id, "kill -0 "+pid).ExitCode == 0
 }
