@@ -318,10 +318,19 @@ func TestKernelsAreBounded(t *testing.T) {
 	} else {
 		done()
 	}
-	if k, done := ks.lease(key(3*maxKernels - 1)); ks.idOf(k) != "x" {
-		t.Error("the last one was forgotten")
-	} else {
-		done()
+	for i := 2*maxKernels + 1; i < 3*maxKernels; i++ {
+		if k := ks.known[key(i)]; k == nil || ks.idOf(k) != "x" {
+			t.Fatalf("number %d was forgotten", i)
+		}
+	}
+	// The next to go is the one that was not used for the longest time.
+	oldest, next := key(2*maxKernels+1), key(2*maxKernels+2)
+	_, done := ks.lease(oldest)
+	done()
+	_, done = ks.lease(key(3 * maxKernels))
+	done()
+	if ks.known[oldest] == nil || ks.known[next] != nil {
+		t.Error("another one was forgotten")
 	}
 	ks.forget(key(-1).sandbox)
 	if ks.known[key(-1)] != inUse {
