@@ -119,16 +119,19 @@ func TestKernelThatIsGone(t *testing.T) {
 	if _, err := h.RunCode(t.Context(), "x"); err != nil {
 		t.Fatal(err)
 	}
-	gone := "GET /api/kernels/" + scriptedKernel + "/channels"
-	g.routes[gone] = func(w http.ResponseWriter, _ *http.Request) { answer(w, 404, `{"message":"Kernel does not exist"}`) }
-	g.routes["GET /api/kernels"] = func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, 200, `[{"id":"`+otherKernel+`","name":"python3"}]`)
-	}
-	accepted := "GET /api/kernels/" + otherKernel + "/channels"
-	g.routes[accepted] = func(w http.ResponseWriter, r *http.Request) {
-		r.URL.Path = strings.Replace(r.URL.Path, otherKernel, scriptedKernel, 1)
-		(&gateway{t: t, script: finishes}).ServeHTTP(w, r)
-	}
+	channels := func(id string) string { return "GET /api/kernels/" + id + "/channels" }
+	g.change(func() {
+		g.routes[channels(scriptedKernel)] = func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, 404, `{"message":"Kernel does not exist"}`)
+		}
+		g.routes["GET /api/kernels"] = func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, 200, `[{"id":"`+otherKernel+`","name":"python3"}]`)
+		}
+		g.routes[channels(otherKernel)] = func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = strings.Replace(r.URL.Path, otherKernel, scriptedKernel, 1)
+			(&gateway{t: t, script: finishes}).ServeHTTP(w, r)
+		}
+	})
 	if _, err := h.RunCode(t.Context(), "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +153,7 @@ func TestKernelThatDiedIsLookedForAnew(t *testing.T) {
 		if _, err := h.RunCode(t.Context(), "x", WithCodeTimeout(brief)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		g.script = finishes
+		g.change(func() { g.script = finishes })
 		if _, err := h.RunCode(t.Context(), "x"); err != nil || g.listings() != 2 {
 			t.Errorf("%s: the list was asked for %d times, %v", name, g.listings(), err)
 		}
