@@ -39,6 +39,7 @@ type options struct {
 	wrenndev.Config
 	keyFile    string
 	printKey   bool
+	printToken bool
 	codeRunner bool
 	verbose    bool
 }
@@ -57,6 +58,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	fs.StringVar(&key, "api-key", "", "API key, wrn_ and 32 hexadecimal digits (default: $"+keyVariable+", or a generated one)")
 	fs.StringVar(&o.keyFile, "api-key-file", "", "file to write the API key to, readable for its owner only")
 	fs.BoolVar(&o.printKey, "print-api-key", false, "print the API key on the second line of the output")
+	fs.BoolVar(&o.printToken, "print-token", false, "print a token of the platform's administrator, good for six hours, on the line after that")
 	fs.StringVar(&o.AdminToken, "admin-token", "", "token for the /_dev routes (default: generated)")
 	fs.DurationVar(&o.BootDelay, "boot-delay", 0, "time that every create takes on top")
 	fs.DurationVar(&o.Reconcile, "reconcile", time.Second, "how late rows learn of idle pauses and deaths (the service: 30s, or 15s on C)")
@@ -137,6 +139,11 @@ func announce(server *wrenndev.Server, o options, stdout io.Writer) error {
 	if o.printKey {
 		if _, err := fmt.Fprintf(stdout, "WRENN_API_KEY=%s\n", server.APIKey()); err != nil {
 			return errors.New("wrenn-dev: cannot print the API key")
+		}
+	}
+	if o.printToken {
+		if _, err := fmt.Fprintf(stdout, "WRENN_TOKEN=%s\n", server.Token()); err != nil {
+			return errors.New("wrenn-dev: cannot print the token")
 		}
 	}
 	return nil

@@ -191,10 +191,10 @@ func TestKeySources(t *testing.T) {
 			r, w := io.Pipe()
 			done := make(chan error, 1)
 			go func() {
-				done <- run(ctx, append([]string{"-addr", "127.0.0.1:0", "-print-api-key"}, tt.args...), env, w, io.Discard)
+				done <- run(ctx, append([]string{"-addr", "127.0.0.1:0", "-print-api-key", "-print-token"}, tt.args...), env, w, io.Discard)
 			}()
 			out := bufio.NewReader(r)
-			for _, want := range []string{"wrenn-dev: serving http://127.0.0.1:", "WRENN_API_KEY=" + tt.want} {
+			for _, want := range []string{"wrenn-dev: serving http://127.0.0.1:", "WRENN_API_KEY=" + tt.want + "\n", "WRENN_TOKEN=ey"} {
 				if line, err := out.ReadString('\n'); err != nil || !strings.HasPrefix(line, want) {
 					t.Errorf("%q, %v", line, err)
 				}

@@ -45,9 +45,8 @@ func (s *Server) createAPIKey(c *call) error {
 		name = "Unnamed API Key"
 	}
 	key := newAPIKey()
-	r := s.people.addKey(key, keyRecord{Team: c.team, Name: name, CreatedBy: c.caller.id})
-	s.record(c.caller, "api_key", r.ID, "create", map[string]any{"name": name})
-	answer := answerOfKey(r)
+	answer := answerOfKey(s.people.addKey(key, keyRecord{Team: c.team, Name: name, CreatedBy: c.caller.id}))
+	s.record(c.caller, "api_key", answer.ID, "create", map[string]any{"name": name})
 	answer.Key = key
 	writeJSON(c.w, http.StatusCreated, answer)
 	return nil

@@ -9,11 +9,8 @@ import (
 // keepAuditEntries bounds the audit log: the newest ones are kept.
 const keepAuditEntries = 100_000
 
-// actorSystem is the kind of caller that nobody is behind.
-const actorSystem = "system"
-
 // bySystem is the caller of what the server does in a team by itself.
-func bySystem(team string) caller { return caller{kind: actorSystem, team: team} }
+func bySystem(team string) caller { return caller{kind: callerSystem, team: team} }
 
 // The scopes of audit entries.
 const (
@@ -46,7 +43,6 @@ var deeds = map[deed]deedTraits{
 	{"channel", "rotate_config"}: {"info", scopeTeam, ""},
 	{"channel", "delete"}:        {"warning", scopeTeam, ""},
 
-	{"team", "create"}:   {"success", scopeTeam, ""},
 	{"team", "rename"}:   {"info", scopeTeam, ""},
 	{"team", "delete"}:   {"warning", scopeAdmin, ""},
 	{"team", "set_byoc"}: {"info", scopeAdmin, ""},
@@ -74,7 +70,7 @@ func (s *Server) record(who caller, resource, id, action string, metadata map[st
 	if !known {
 		traits = deedTraits{"success", scopeTeam, ""}
 	}
-	if who.kind == actorSystem && (deed{resource, action}) == (deed{"sandbox", "pause"}) {
+	if who.kind == callerSystem && (deed{resource, action}) == (deed{"sandbox", "pause"}) {
 		traits.status = "info" // nobody asked for an idle pause
 	}
 	entry := s.audit.add(auditEntry{

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,6 +79,9 @@ func TestTheAuditLogTellsWhatClientsDid(t *testing.T) {
 			if e := page.Items[4]; e.ActorID != s.secrets.UserID || e.ActorName != "dev" {
 				t.Errorf("actor %+v", e)
 			}
+			if e, key := page.Items[0], s.people.keys.list(nil)[0]; e.ActorID != key.ID || e.ActorName != key.Name {
+				t.Errorf("actor %+v", e)
+			}
 			last := page.Items[6]
 			if page.NextBefore != last.CreatedAt || page.NextBeforeID != last.ID {
 				t.Errorf("cursor %s %s", page.NextBefore, page.NextBeforeID)
@@ -112,6 +116,49 @@ func TestTheAuditLogTellsOfChannelsAndHosts(t *testing.T) {
 	}
 	if page.Items[0].ResourceID != host.ID || page.Items[5].ResourceID != ch.ID {
 		t.Errorf("%+v", page.Items)
+	}
+}
+
+func TestTheAuditLogTellsOfKeysTeamsAndMembers(t *testing.T) {
+	s := start(t, Config{})
+	c := s.user(t)
+	team := s.secrets.Teams[0].ID
+	other := s.newUser(t, "other@wrenn.local")
+	var key apiKeyAnswer
+	c.want(http.StatusCreated, "", http.MethodPost, "/v1/api-keys", `{"name":"k"}`).json(t, &key)
+	c.want(http.StatusNoContent, "", http.MethodDelete, "/v1/api-keys/"+key.ID, nil)
+	one := "/v1/teams/" + team
+	c.want(http.StatusNoContent, "", http.MethodPatch, one, `{"name":"new name"}`)
+	c.mayBring(team)
+	c.want(http.StatusCreated, "", http.MethodPost, one+"/members", `{"email":"other@wrenn.local"}`)
+	c.want(http.StatusNoContent, "", http.MethodPatch, one+"/members/"+other.UserID, `{"role":"admin"}`)
+	c.want(http.StatusNoContent, "", http.MethodDelete, one+"/members/"+other.UserID, nil)
+	c.want(http.StatusNotFound, "not_found", http.MethodDelete, one+"/members/"+other.UserID, nil)
+	c.want(http.StatusCreated, "", http.MethodPost, one+"/members", `{"email":"other@wrenn.local"}`)
+	var switched loginAnswer
+	s.bearing(t, other.Token).want(http.StatusOK, "", http.MethodPost, "/v1/auth/switch-team", `{"team_id":"`+team+`"}`).json(t, &switched)
+	s.bearing(t, switched.Token).want(http.StatusNoContent, "", http.MethodPost, one+"/leave", nil)
+	var got []string
+	for _, e := range c.audit("").Items {
+		text, err := json.Marshal(e.Metadata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, strings.Join([]string{e.ResourceType, e.Action, e.Status, e.Scope, e.ResourceID, string(text)}, " "))
+	}
+	want := []string{
+		"member leave info admin " + other.UserID + " null",
+		"member add success admin " + other.UserID + ` {"email":"other@wrenn.local","role":"member"}`,
+		"member remove warning admin " + other.UserID + " null",
+		"member role_update info admin " + other.UserID + ` {"new_role":"admin"}`,
+		"member add success admin " + other.UserID + ` {"email":"other@wrenn.local","role":"member"}`,
+		"team set_byoc info admin " + team + ` {"enabled":true}`,
+		"team rename info team " + team + ` {"new_name":"new name","old_name":"dev"}`,
+		"api_key revoke warning team " + key.ID + " null",
+		"api_key create success team " + key.ID + ` {"name":"k"}`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *Server) listAudit(c *call) error {
 func (c *call) auditQuery() (auditQuery, error) {
 	asked := c.r.URL.Query()
 	q := auditQuery{
-		team: c.team, all: c.role == "owner" || c.role == "admin",
+		team: c.team, all: c.role == roleOwner || c.role == roleAdmin,
 		types: listParam(asked["resource_type"]), actions: listParam(asked["action"]),
 		beforeID: asked.Get("before_id"), limit: defaultAuditPage,
 	}

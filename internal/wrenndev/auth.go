@@ -31,6 +31,7 @@ type authenticator struct {
 const (
 	callerUser   = "user"
 	callerAPIKey = "api_key"
+	callerSystem = "system" // nobody
 )
 
 // caller is whose a request is.

@@ -197,10 +197,9 @@ func (s *Server) getChannel(c *call) error {
 
 // changeChannel changes the channel of the path and answers with it.
 func (s *Server) changeChannel(c *call, action string, change func(*channelRow)) error {
-	row, there, _ := s.channels.change(c.params["channel"], func(r *channelRow) error {
+	row, there := s.channels.update(c.params["channel"], func(r *channelRow) {
 		change(r)
 		r.Updated = time.Now()
-		return nil
 	})
 	if !there {
 		return notFound("channel")
@@ -293,7 +292,7 @@ func (s *Server) testChannel(c *call) error {
 	}
 	err := s.send(c.ctx(), req.Provider, withSecret(req.Provider, req.Config), channelEvent{
 		Event: "channel.test", Timestamp: stamp(time.Now()), TeamID: "test",
-		Actor: eventActor{Type: actorSystem}, Resource: eventResource{ID: "test", Type: "channel"},
+		Actor: eventActor{Type: callerSystem}, Resource: eventResource{ID: "test", Type: "channel"},
 	})
 	if err != nil {
 		return err

@@ -125,10 +125,11 @@ func TestOneOfManyGetsAName(t *testing.T) {
 func TestErrorsOfChannels(t *testing.T) {
 	for _, generations := range []Generations{Sandboxes, Capsules} {
 		t.Run(fmt.Sprint(generations), func(t *testing.T) {
-			s := start(t, Config{Generations: generations, Teams: []Team{{Name: "a"}, {Name: "b"}}})
+			s := start(t, Config{Generations: generations})
 			c := s.user(t)
+			stranger, _ := s.stranger(t)
 			mine := "/v1/channels/" + c.webhook("taken", "http://127.0.0.1:1").ID
-			others := "/v1/channels/" + s.stranger(t).webhook("other", "http://127.0.0.1:1").ID
+			others := "/v1/channels/" + stranger.webhook("other", "http://127.0.0.1:1").ID
 			const ok, events = `"provider":"webhook","config":{"url":"http://127.0.0.1:1"}`, `"events":["host.up"]`
 			for _, tt := range []struct {
 				method, path, body string
@@ -175,7 +176,7 @@ func TestErrorsOfChannels(t *testing.T) {
 				c.want(tt.status, tt.code, tt.method, tt.path, tt.body)
 			}
 			c.want(http.StatusOK, "", http.MethodGet, mine, nil)
-			s.stranger(t).want(http.StatusOK, "", http.MethodGet, others, nil)
+			stranger.want(http.StatusOK, "", http.MethodGet, others, nil)
 		})
 	}
 }

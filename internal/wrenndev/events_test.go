@@ -15,38 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// bearer adds a token to every request.
-type bearer struct {
-	token string
-	http.RoundTripper
-}
+// user is a client with a token of the configured user in the first team.
+func (s *Server) user(t *testing.T) *client { return s.bearing(t, s.Token()) }
 
-func (b bearer) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.Header.Set("Authorization", "Bearer "+b.token)
-	return b.RoundTripper.RoundTrip(req)
-}
-
-// user is a client with a token of the user in the first team.
-func (s *Server) user(t *testing.T) *client { return s.withToken(t, s.Token()) }
-
-func (s *Server) withToken(t *testing.T, token string) *client {
-	c := s.client(t, pathS)
-	c.key = ""
-	c.http.Transport = bearer{token, c.http.Transport}
-	return c
-}
-
-// stranger is a client of the owner of the second team.
-func (s *Server) stranger(t *testing.T) *client {
+// stranger is a client with a token of somebody else, who owns a team of their own.
+func (s *Server) stranger(t *testing.T) (c *client, team string) {
 	t.Helper()
-	u := userRecord{ID: newID(userPrefix), Email: "stranger@wrenn.local", Name: "stranger", Status: userActive, Created: time.Now()}
-	s.people.users.add(u.ID, u, nil)
-	token, err := s.auth.sign(u, memberRecord{Team: s.secrets.Teams[1].ID, Role: roleOwner}, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.withToken(t, token)
+	got := s.newUser(t, "stranger@wrenn.local")
+	return s.bearing(t, got.Token), got.TeamID
 }
 
 // delivered is one request that a receiver got.
@@ -160,6 +136,8 @@ func TestAWebhookHearsOfEverySandboxAndSnapshot(t *testing.T) {
 			c.want(http.StatusNoContent, "", http.MethodDelete, one, nil)
 			c.want(http.StatusNoContent, "", http.MethodDelete, one, nil)
 			team := s.secrets.Teams[0].ID
+			key := s.people.keys.list(nil)[0]
+			actor := eventActor{Type: "api_key", ID: key.ID, Name: key.Name}
 			seen := map[string]bool{}
 			for i, want := range []struct{ event, kind, id string }{
 				{"capsule.created", "sandbox", id},
@@ -174,7 +152,7 @@ func TestAWebhookHearsOfEverySandboxAndSnapshot(t *testing.T) {
 				e := d.event(t)
 				if diff := cmp.Diff(channelEvent{
 					Event: want.event, Timestamp: e.Timestamp, TeamID: team,
-					Actor: eventActor{Type: "api_key", ID: e.Actor.ID, Name: e.Actor.Name}, Resource: eventResource{want.id, want.kind},
+					Actor: actor, Resource: eventResource{want.id, want.kind},
 				}, e); diff != "" {
 					t.Errorf("event %d: %s", i, diff)
 				}
@@ -235,10 +213,11 @@ func TestAnIdlePauseIsAnEventAndALossIsNone(t *testing.T) {
 }
 
 func TestAChannelHearsOnlyWhatItAskedForAndOnlyOfItsTeam(t *testing.T) {
-	s := start(t, Config{Teams: []Team{{Name: "a"}, {Name: "b"}}})
+	s := start(t, Config{})
+	stranger, team := s.stranger(t)
 	mine, others := receive(t, nil), receive(t, nil)
 	ch := s.user(t).webhook("mine", mine.URL, "capsule.destroyed", "capsule.paused")
-	s.stranger(t).webhook("mine", others.URL) // the name is another team's, so it is free
+	stranger.webhook("mine", others.URL) // the name is another team's, so it is free
 	c := s.client(t, pathS)
 	id := c.create()
 	c.want(http.StatusNoContent, "", http.MethodDelete, pathS+"/"+id, nil)
@@ -253,10 +232,8 @@ func TestAChannelHearsOnlyWhatItAskedForAndOnlyOfItsTeam(t *testing.T) {
 	}
 	s.user(t).want(http.StatusNoContent, "", http.MethodDelete, "/v1/channels/"+ch.ID, nil)
 	c.create()
-	other := s.client(t, pathS)
-	other.key = s.APIKeyOf("b")
-	other.create()
-	if e := others.next(t).event(t); e.TeamID != s.secrets.Teams[1].ID {
+	stranger.create()
+	if e := others.next(t).event(t); e.TeamID != team {
 		t.Errorf("the other team heard %+v", e)
 	}
 	s.settled(t)

@@ -1,33 +1,34 @@
 package wrenndev
 
-// hostTeam tells the name of a team that can bring hosts.
-func (s *Server) hostTeam(id string) (name string, ok bool) {
-	team, ok := s.people.teams.get(id)
-	return team.Name, ok && !team.Deleted
-}
-
-// leads tells whether a caller is an owner or an admin of the team.
-func (who caller) leads(team string) bool {
-	return who.team == team && (who.role == "owner" || who.role == "admin")
+// leads tells whether a user is an owner or an admin of a team, whatever team the
+// token is for.
+func (s *Server) leads(who caller, team string) bool {
+	m, ok := s.people.membership(team, who.id)
+	return ok && (m.Role == roleOwner || m.Role == roleAdmin)
 }
 
 // mayAnnounce refuses a host that the caller cannot add.
 func (s *Server) mayAnnounce(who caller, kind, team string) error {
-	admin := who.admin
 	switch {
 	case kind != hostRegular && kind != hostBYOC:
 		return invalidArgument("the type of a host must be regular or byoc")
-	case kind == hostRegular && !admin:
+	case kind == hostRegular && !who.admin:
 		return forbidden("only administrators of the platform add regular hosts")
 	case kind == hostBYOC && team == "":
 		return invalidArgument("a byoc host needs team_id")
-	case team != "" && !hasIDForm(team, "team-"):
+	case team == "":
+		return nil
+	case !hasIDForm(team, teamPrefix):
 		return invalidRequest("invalid team ID")
-	case kind == hostBYOC && !admin && !who.leads(team):
+	case kind == hostBYOC && !who.admin && !s.leads(who, team):
 		return forbidden("only owners and admins of a team add its hosts")
 	}
-	if _, there := s.hostTeam(team); team != "" && !there {
+	t, there := s.people.team(team)
+	if !there {
 		return notFound("team")
+	}
+	if !t.BYOC {
+		return forbidden("the team may not bring hosts")
 	}
 	return nil
 }
@@ -41,7 +42,7 @@ func (s *Server) mayManage(who caller, row hostRow) error {
 		return forbidden("only administrators of the platform manage regular hosts")
 	case row.Team != who.team:
 		return forbidden("the host is another team's")
-	case !who.leads(row.Team):
+	case !s.leads(who, row.Team):
 		return forbidden("only owners and admins of a team manage its hosts")
 	}
 	return nil

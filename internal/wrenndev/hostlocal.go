@@ -56,19 +56,18 @@ func (h *localHost) heartbeat() time.Time {
 // restart, which is up again.
 func (s *Server) announceLocal() {
 	now := time.Now()
-	describe := func(r *hostRow) error {
+	describe := func(r *hostRow) {
 		r.Type, r.Status, r.Team, r.Local = hostBYOC, hostOnline, s.secrets.Teams[0].ID, true
 		r.Provider, r.Zone, r.Address = "embedded", "local", s.listener.Addr().String()
 		r.Arch, r.CPUCores, r.MemoryMB, r.DiskGB = runtime.GOARCH, int32(runtime.NumCPU()), memoryMB(), diskGB(s.dir) //nolint:gosec // no machine has 2^31 cores
 		r.CreatedBy, r.Updated = s.secrets.UserID, now
-		return nil
 	}
 	row := hostRow{ID: newID(hostPrefix), Created: now}
 	known := s.hosts.list(func(r hostRow) bool { return r.Local })
 	if len(known) > 0 {
-		row, _, _ = s.hosts.change(known[0].ID, describe)
+		row, _ = s.hosts.update(known[0].ID, describe)
 	} else {
-		_ = describe(&row) // never fails
+		describe(&row)
 		s.hosts.add(row.ID, row, nil)
 	}
 	s.local.id, s.local.online, s.local.beat = row.ID, true, now
@@ -212,10 +211,7 @@ func (s *Server) SetHostOnline(online bool) {
 	if online {
 		status, action, s.local.beat = hostOnline, "marked_up", time.Now()
 	}
-	host, _, _ := s.hosts.change(s.local.id, func(r *hostRow) error {
-		r.Status, r.Updated = status, time.Now()
-		return nil
-	})
+	host, _ := s.hosts.update(s.local.id, func(r *hostRow) { r.Status, r.Updated = status, time.Now() })
 	for _, row := range s.rowsOn(host.ID) {
 		if !online {
 			s.rows.move(row.ID, StatusMissing, nil, StatusRunning, StatusPending)

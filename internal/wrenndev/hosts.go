@@ -144,14 +144,15 @@ func (s *Server) recordHost(who caller, row hostRow, action string) {
 // listHosts shows an administrator of the platform all hosts, with the names of their
 // teams, and others those of their team.
 func (s *Server) listHosts(c *call) error {
-	admin := c.admin
-	rows := s.hosts.list(func(r hostRow) bool { return admin || r.Type == hostBYOC && r.Team == c.team })
+	rows := s.hosts.list(func(r hostRow) bool { return c.admin || r.Type == hostBYOC && r.Team == c.team })
 	slices.Reverse(rows) // newest first
 	answers := make([]hostAnswer, 0, len(rows))
 	for _, row := range rows {
 		answer := s.hostAnswer(row)
-		if admin {
-			answer.TeamName, _ = s.hostTeam(row.Team)
+		if c.admin {
+			if t, ok := s.people.teams.get(row.Team); ok {
+				answer.TeamName = t.Name
+			}
 		}
 		answers = append(answers, answer)
 	}

@@ -53,11 +53,7 @@ func (s *Server) removeHostTag(c *call) error {
 }
 
 func (s *Server) changeTags(c *call, id string, change func([]string) []string) error {
-	_, there, _ := s.hosts.change(id, func(r *hostRow) error {
-		r.Tags = change(r.Tags)
-		return nil
-	})
-	if !there {
+	if _, there := s.hosts.update(id, func(r *hostRow) { r.Tags = change(r.Tags) }); !there {
 		return notFound("host")
 	}
 	c.w.WriteHeader(http.StatusNoContent)

@@ -68,7 +68,7 @@ func (s *Server) addTeamMember(c *call) error {
 	if !s.people.addMember(memberRecord{Team: t.ID, User: u.ID, Role: roleMember, Joined: time.Now()}) {
 		return refuse(http.StatusConflict, "conflict", "the user is a member of this team")
 	}
-	s.record(c.caller, "member", u.ID, "add", nil)
+	s.record(c.caller, "member", u.ID, "add", map[string]any{"email": u.Email, "role": roleMember})
 	writeJSON(c.w, http.StatusCreated, answerOfMember(u, roleMember, time.Time{}))
 	return nil
 }
@@ -102,7 +102,7 @@ func (s *Server) updateTeamMember(c *call) error {
 		return nil
 	})
 	if there && err == nil {
-		s.record(c.caller, "member", user, "role_update", map[string]any{"role": req.Role})
+		s.record(c.caller, "member", user, "role_update", map[string]any{"new_role": req.Role})
 	}
 	return answerMemberChange(c, there, err)
 }

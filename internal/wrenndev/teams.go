@@ -86,9 +86,7 @@ func (s *Server) createTeam(c *call) error {
 	if err != nil {
 		return err
 	}
-	t := s.people.addTeam(name, c.caller.id, false)
-	s.recordTeam(c, t.ID, "create")
-	writeJSON(c.w, http.StatusCreated, answerOfTeam(t, roleOwner))
+	writeJSON(c.w, http.StatusCreated, answerOfTeam(s.people.addTeam(name, c.caller.id, false), roleOwner))
 	return nil
 }
 
@@ -114,7 +112,7 @@ func (s *Server) renameTeam(c *call) error {
 		return err
 	}
 	s.people.teams.update(t.ID, func(t *teamRecord) { t.Name = name })
-	s.recordTeam(c, t.ID, "rename")
+	s.record(c.caller, "team", t.ID, "rename", map[string]any{"old_name": t.Name, "new_name": name})
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -130,7 +128,7 @@ func (s *Server) deleteTeam(c *call) error {
 	if err := s.dropTeam(t.ID); err != nil {
 		return err
 	}
-	s.recordTeam(c, t.ID, "delete")
+	s.record(c.caller, "team", t.ID, "delete", nil)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -188,14 +186,9 @@ func (s *Server) setTeamBYOC(c *call) error {
 		return notFound("team")
 	}
 	s.people.teams.update(id, func(t *teamRecord) { t.BYOC = req.Enabled })
-	s.recordTeam(c, id, "set_byoc")
+	who := c.caller
+	who.team = id // whose log it is for
+	s.record(who, "team", id, "set_byoc", map[string]any{"enabled": req.Enabled})
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// recordTeam writes down what was done to a team, in its own log.
-func (s *Server) recordTeam(c *call, team, action string) {
-	who := c.caller
-	who.team = team
-	s.record(who, "team", team, action, nil)
 }

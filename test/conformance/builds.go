@@ -178,9 +178,9 @@ func buildArchive(p *probe) {
 	p.ok(err)
 	p.ok(files.Close())
 	p.ok(zip.Close())
-	made := p.build(wrenn.CreateBuildRequest{Recipe: []string{"COPY file.txt file.txt"}, Archive: &archive})
+	made := p.build(wrenn.CreateBuildRequest{Recipe: []string{"COPY file.txt copied.txt"}, Archive: &archive})
 	p.succeeds(made)
-	p.want(p.sh(p.from(made.Name), "cat file.txt") == "packed\n", "the file is not there")
+	p.want(p.sh(p.from(made.Name), "cat copied.txt") == "packed\n", "the file is not there")
 }
 
 func buildRefusals(p *probe) {

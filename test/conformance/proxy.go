@@ -184,14 +184,14 @@ func portURL(p *probe) {
 func portHTTPClient(p *probe) {
 	h := p.web()
 	got := p.asked(p.get(h.client, "/a/path?q=1&q=2"))
-	p.want(got.Method == "GET" && got.URI == "/a/path?q=1&q=2" && got.header("X-Forwarded-For") != "", "the guest sees %+v", got)
+	p.want(got.Method == http.MethodGet && got.URI == "/a/path?q=1&q=2" && got.header("X-Forwarded-For") != "", "the guest sees %+v", got)
 	a, err := p.get(h.client, p.portOf(h.ID(), h.port)+"/teapot")
 	p.ok(err)
 	p.want(a.status == http.StatusTeapot, "HTTP %d in place of the guest's 418", a.status)
 	req, err := http.NewRequestWithContext(p.ctx, http.MethodPost, "/post", strings.NewReader("content"))
 	p.ok(err)
 	got = p.asked(p.fetch(h.client, req))
-	p.want(got.Method == "POST" && got.Body == "content", "the guest sees %+v", got)
+	p.want(got.Method == http.MethodPost && got.Body == "content", "the guest sees %+v", got)
 	_, err = p.get(h.client, "http://example.com/")
 	p.caused(err, wrenn.ErrInvalidArgument)
 }

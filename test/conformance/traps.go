@@ -149,9 +149,9 @@ func (p *probe) inTheGap(h *wrenn.SandboxHandle) {
 
 // pingPrevents keeps a sandbox that nobody uses awake for several times its timeout.
 func pingPrevents(p *probe) {
-	sandbox := p.create(p.c, wrenn.CreateSandboxRequest{TimeoutSec: 5})
+	sandbox := p.create(p.c, wrenn.CreateSandboxRequest{TimeoutSec: 3})
 	h := p.c.Sandbox(sandbox.ID)
-	end := time.Now().Add(15 * time.Second)
+	end := time.Now().Add(9 * time.Second)
 	p.eventually(waitFor, "the time passes", func() bool {
 		p.ok(h.Ping(p.ctx))
 		return time.Now().After(end)
