@@ -42,14 +42,15 @@ func (a *Auth) Me(ctx context.Context) (*Account, error) {
 	})
 }
 
-// UpdateName changes the user's name, of 1 to 100 characters.
+// UpdateName changes the user's name, of 1 to 100 characters. Tokens that are there keep the old one. Some servers answer
+// with a new token, which is not taken here.
 func (a *Auth) UpdateName(ctx context.Context, name string) error {
 	const op = "auth.update_name"
 	if name == "" {
 		return invalidArgument(op, "the name is empty")
 	}
 	return a.c.managedDo(ctx, call{
-		op: op, method: http.MethodPatch, path: mePath, only: GenerationCapsules, body: jsonBody(api.UpdateMeRequest{Name: name}),
+		op: op, method: http.MethodPatch, path: mePath, only: GenerationCapsules, also: http.StatusOK, body: jsonBody(api.UpdateMeRequest{Name: name}),
 	})
 }
 

@@ -39,8 +39,8 @@ type call struct {
 	// body is sent as JSON. form is sent as it is, once.
 	body []byte
 	form *form
-	// want is the one status that means success.
-	want int
+	// want is the status that means success; also is another one, for what servers disagree about.
+	want, also int
 	// limit bounds the success body in bytes.
 	limit int64
 	// budget bounds the whole call, retries included; 0 leaves that to the context.
@@ -182,7 +182,7 @@ func (c *Client) exchange(ctx context.Context, k call) (*http.Response, *Error) 
 		e.Ambiguous = k.effect && departed.left()
 		return nil, e
 	}
-	if resp.StatusCode == k.want {
+	if resp.StatusCode == k.want || resp.StatusCode == k.also {
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()

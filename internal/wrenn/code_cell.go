@@ -43,8 +43,7 @@ func (x *cell) run(ctx context.Context, conn *websocket.Conn, message []byte, ti
 	// The reading outlasts the time by as long as stopping the cell takes.
 	live, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	x.sock = &socket{ctx: live, op: x.j.op, conn: conn, beat: x.j.c.beat, effect: true}
-	x.sock.unwatch = context.AfterFunc(live, x.sock.shut)
+	x.sock = newSocket(live, x.j.op, conn, x.j.c.beat, true)
 	defer x.sock.shut()
 
 	watched := make(chan struct{})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,37 @@ func TestRunCodeWithoutASignOfLife(t *testing.T) {
 		})
 	}
 }
+
+// A message that takes longer than the heartbeat is no silence.
+func TestRunCodeWithASlowMessage(t *testing.T) {
+	t.Parallel()
+	h, _ := scripted(t, func(ctx context.Context, k *kernelEnd) {
+		w, err := k.conn.Writer(ctx, websocket.MessageText)
+		if err != nil {
+			return
+		}
+		text := message(k.request.Header.ID, "kernel", out(strings.Repeat("x", 32*slowPiece)))
+		tick := time.NewTicker(brief / 10)
+		defer tick.Stop()
+		for len(text) > 0 {
+			n := min(len(text), slowPiece)
+			_, _ = w.Write([]byte(text[:n]))
+			text = text[n:]
+			<-tick.C
+		}
+		_ = w.Close()
+		k.say(ctx, idle, replied)
+		k.stay(ctx)
+	})
+	h.c.beat = heartbeat{every: brief / 10, within: brief}
+	r, err := h.RunCode(t.Context(), "x")
+	if err != nil || len(r.Stdout) != 32*slowPiece {
+		t.Fatalf("%d bytes, %v", len(r.Stdout), err)
+	}
+}
+
+// slowPiece is more than a connection holds back.
+const slowPiece = 8 << 10
 
 func TestRunCodeWhenTimeIsUp(t *testing.T) {
 	const interrupt = "POST /api/kernels/{id}/interrupt"

@@ -38,8 +38,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route := r.Method + " " + r.URL.Path
 	g.mu.Lock()
 	g.seen = append(g.seen, route)
+	handler, script := g.routes[route], g.script
 	g.mu.Unlock()
-	if handler := g.routes[route]; handler != nil {
+	if handler != nil {
 		handler(w, r)
 		return
 	}
@@ -52,11 +53,18 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case "GET /api/kernels/" + scriptedKernel + "/channels":
 		accept(g.t, w, r, func(ctx context.Context, conn *websocket.Conn) {
-			g.script(ctx, kernelEndOf(g.t, ctx, conn, r.URL.Query().Get("session_id")))
+			script(ctx, kernelEndOf(g.t, ctx, conn, r.URL.Query().Get("session_id")))
 		})
 	default:
 		answer(w, 404, `{"message": "Not Found"}`)
 	}
+}
+
+// change changes a server that has been asked before.
+func (g *gateway) change(how func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	how()
 }
 
 // requests returns the routes that were asked for, but for those of the kernel's list and its channels.

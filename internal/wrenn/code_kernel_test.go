@@ -119,16 +119,19 @@ func TestKernelThatIsGone(t *testing.T) {
 	if _, err := h.RunCode(t.Context(), "x"); err != nil {
 		t.Fatal(err)
 	}
-	gone := "GET /api/kernels/" + scriptedKernel + "/channels"
-	g.routes[gone] = func(w http.ResponseWriter, _ *http.Request) { answer(w, 404, `{"message":"Kernel does not exist"}`) }
-	g.routes["GET /api/kernels"] = func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, 200, `[{"id":"`+otherKernel+`","name":"python3"}]`)
-	}
-	accepted := "GET /api/kernels/" + otherKernel + "/channels"
-	g.routes[accepted] = func(w http.ResponseWriter, r *http.Request) {
-		r.URL.Path = strings.Replace(r.URL.Path, otherKernel, scriptedKernel, 1)
-		(&gateway{t: t, script: finishes}).ServeHTTP(w, r)
-	}
+	channels := func(id string) string { return "GET /api/kernels/" + id + "/channels" }
+	g.change(func() {
+		g.routes[channels(scriptedKernel)] = func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, 404, `{"message":"Kernel does not exist"}`)
+		}
+		g.routes["GET /api/kernels"] = func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, 200, `[{"id":"`+otherKernel+`","name":"python3"}]`)
+		}
+		g.routes[channels(otherKernel)] = func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = strings.Replace(r.URL.Path, otherKernel, scriptedKernel, 1)
+			(&gateway{t: t, script: finishes}).ServeHTTP(w, r)
+		}
+	})
 	if _, err := h.RunCode(t.Context(), "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +153,7 @@ func TestKernelThatDiedIsLookedForAnew(t *testing.T) {
 		if _, err := h.RunCode(t.Context(), "x", WithCodeTimeout(brief)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		g.script = finishes
+		g.change(func() { g.script = finishes })
 		if _, err := h.RunCode(t.Context(), "x"); err != nil || g.listings() != 2 {
 			t.Errorf("%s: the list was asked for %d times, %v", name, g.listings(), err)
 		}
@@ -318,10 +321,19 @@ func TestKernelsAreBounded(t *testing.T) {
 	} else {
 		done()
 	}
-	if k, done := ks.lease(key(3*maxKernels - 1)); ks.idOf(k) != "x" {
-		t.Error("the last one was forgotten")
-	} else {
-		done()
+	for i := 2*maxKernels + 1; i < 3*maxKernels; i++ {
+		if k := ks.known[key(i)]; k == nil || ks.idOf(k) != "x" {
+			t.Fatalf("number %d was forgotten", i)
+		}
+	}
+	// The next to go is the one that was not used for the longest time.
+	oldest, next := key(2*maxKernels+1), key(2*maxKernels+2)
+	_, done := ks.lease(oldest)
+	done()
+	_, done = ks.lease(key(3 * maxKernels))
+	done()
+	if ks.known[oldest] == nil || ks.known[next] != nil {
+		t.Error("another one was forgotten")
 	}
 	ks.forget(key(-1).sandbox)
 	if ks.known[key(-1)] != inUse {

@@ -67,13 +67,17 @@ func TestRunCode(t *testing.T) {
 				k.say(ctx, tc.messages...)
 				k.stay(ctx)
 			})
-			r, err := h.RunCode(t.Context(), "x")
+			var told []CodeError
+			r, err := h.RunCode(t.Context(), "x", OnError(func(e CodeError) { told = append(told, e) }))
 			if err != nil {
 				t.Fatal(err)
 			}
 			tc.want.ExecutionCount = 7
 			if diff := cmp.Diff(&tc.want, r); diff != "" {
 				t.Errorf("result differs (-want +got):\n%s", diff)
+			}
+			if len(told) > 1 || (len(told) == 1) != (tc.want.Error != nil) {
+				t.Errorf("told %+v", told)
 			}
 			if requests := g.requests(); requests != nil {
 				t.Errorf("asked for %q too", requests)

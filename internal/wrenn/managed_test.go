@@ -207,6 +207,8 @@ var managed = []operation{
 		&Account{Name: "A", Email: "a@b.example", HasPassword: true, Providers: []string{}},
 		func(ctx context.Context, c *Client) (*Account, error) { return c.Auth.Me(ctx) }).in(GenerationCapsules),
 	ok("update name", "PATCH", "/v1/me", `{"name":"B"}`, func(ctx context.Context, c *Client) error { return c.Auth.UpdateName(ctx, "B") }).in(GenerationCapsules),
+	got("update name for a token", "PATCH", "/v1/me", `{"name":"B"}`, 200, loginJSON, struct{}{},
+		func(ctx context.Context, c *Client) (struct{}, error) { return struct{}{}, c.Auth.UpdateName(ctx, "B") }).in(GenerationCapsules),
 	ok("delete account", "DELETE", "/v1/me", `{"confirmation":"a@b.example"}`,
 		func(ctx context.Context, c *Client) error { return c.Auth.DeleteAccount(ctx, "a@b.example") }).in(GenerationCapsules),
 	ok("change password", "POST", "/v1/me/password", `{"confirm_password":"new-secret","current_password":"old","new_password":"new-secret"}`,

@@ -163,6 +163,17 @@ func TestHTTPClientAddresses(t *testing.T) {
 			t.Errorf("%s: error is %v", address, err)
 		}
 	}
+	t.Run("opaque", func(t *testing.T) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, own, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// It would be sent as it is, and win over the Host header.
+		req.URL.Opaque = strings.Replace("//"+host+"/", "80-", "81-", 1)
+		if _, err := send(t, hc, req); !errors.Is(err, ErrInvalidArgument) {
+			t.Errorf("error is %v", err)
+		}
+	})
 	t.Run("Host header", func(t *testing.T) {
 		body := &closeWatcher{}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)

@@ -56,9 +56,15 @@ func (h *SandboxHandle) openSocket(ctx, startCtx context.Context, k call) (*sock
 		h.c.learn(err)
 		return nil, err
 	}
-	s := &socket{ctx: ctx, op: k.op, conn: conn, beat: h.c.beat, effect: effect}
-	s.unwatch = context.AfterFunc(ctx, s.shut)
-	return s, nil
+	return newSocket(ctx, k.op, conn, h.c.beat, effect), nil
+}
+
+// newSocket closes the connection when ctx ends, which it may have by now.
+func newSocket(ctx context.Context, op string, conn *websocket.Conn, beat heartbeat, effect bool) *socket {
+	return &socket{
+		ctx: ctx, op: op, conn: conn, beat: beat, effect: effect,
+		unwatch: context.AfterFunc(ctx, func() { _ = conn.CloseNow() }),
+	}
 }
 
 // starting bounds the start of a stream by the client's own time limit too.

@@ -123,6 +123,12 @@ func (a *agent) machine(id string) (*machine, error) {
 	return m, nil
 }
 
+// runs tells whether the agent has the sandbox, running.
+func (a *agent) runs(id string) bool {
+	m, err := a.machine(id)
+	return err == nil && m.running()
+}
+
 func (a *agent) pause(ctx context.Context, id string) error {
 	m, err := a.machine(id)
 	if err != nil {

@@ -87,7 +87,8 @@ type Config struct {
 	// DataDir holds the state and survives restarts. Without one, a temporary
 	// directory is used and removed by Close. One server at a time can have it.
 	DataDir string
-	// Generations served. Behavior always follows the family of the path.
+	// Generations served. Behavior always follows the family of the path. What has none,
+	// the port proxy among it, behaves as on S unless there is only C.
 	Generations Generations
 	// Teams, by default one named "dev".
 	Teams []Team

@@ -125,9 +125,9 @@ func TestMakeAndRemoveDirectories(t *testing.T) {
 			if e := made.Entry; e.Name != "c" || e.Path != home+"/a/b/c" || e.Type != "directory" || e.Permissions != "drwxr-xr-x" || e.Mode != 0o755 {
 				t.Errorf("%+v", e)
 			}
-			c.sh(id, "echo x > a/b/c/file; echo kept > kept; ln -s ../kept a/link; mkdir dir; : > dir/kept; ln -s ../dir a/dir")
+			c.sh(id, "echo x > a/b/c/file; echo whole > kept; ln -s ../kept a/link; mkdir dir; : > dir/below; ln -s ../dir a/dir")
 			c.want(http.StatusNoContent, "", http.MethodPost, one+"/remove", `{"path":"~/a"}`)
-			if got := c.sh(id, "ls -A; cat kept; ls dir").Stdout; got != "dir\nkept\nkept\nkept\n" {
+			if got := c.sh(id, "ls -A; cat kept; ls dir").Stdout; got != "dir\nkept\nwhole\nbelow\n" {
 				t.Errorf("left are %q", got)
 			}
 			c.want(http.StatusNoContent, "", http.MethodPost, one+"/remove", `{"path":"kept"}`)

@@ -48,8 +48,19 @@ func TestFaultsAfterTheEffect(t *testing.T) {
 			} {
 				s.ResetRequests()
 				s.Faults().Add(Fault{Kind: tt.kind, Op: op, Times: 1})
-				ctx, giveUp := context.WithTimeout(t.Context(), time.Second)
-				a, err := c.try(ctx, do.method, do.path, do.body)
+				ctx, giveUp := context.WithCancel(t.Context())
+				var a answer
+				var err error
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					a, err = c.try(ctx, do.method, do.path, do.body)
+				}()
+				if tt.kind == FaultHang {
+					wait(t, "the request hangs", func() bool { r := s.Requests(); return len(r) > 0 && r[0].Lost == tt.lost })
+					giveUp()
+				}
+				<-over
 				giveUp()
 				if answered := err == nil; answered != (tt.kind == FaultFailAfter) || answered && a.status != 500 {
 					t.Errorf("%s: %d, %v", op, a.status, err)

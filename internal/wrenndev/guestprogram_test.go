@@ -1,6 +1,7 @@
 package wrenndev
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,11 +19,16 @@ import (
 const guestProgramVariable = "WRENN_DEV_TEST_GUEST"
 
 func beGuestProgram() bool {
-	run, ok := map[string]func(string) error{"web": serveWeb, "reach": reach}[os.Getenv(guestProgramVariable)]
-	if !ok {
+	var err error
+	switch os.Getenv(guestProgramVariable) {
+	case "web":
+		err = serveWeb(os.Args[1])
+	case "reach":
+		err = reach(os.Args[1])
+	default:
 		return false
 	}
-	if err := run(os.Args[1]); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -33,7 +39,7 @@ func beGuestProgram() bool {
 func (s *Server) guestProgram(name, arg string) string {
 	path := "/proc/1/exe" // the supervisor is the same binary
 	if s.Isolation() == Directory {
-		path = os.Args[0]
+		path, _ = os.Executable()
 	}
 	return fmt.Sprintf("%s=%s '%s' '%s'", guestProgramVariable, name, path, arg)
 }
@@ -100,7 +106,8 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 // reach connects to an address.
 func reach(addr string) error {
-	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := dialer.DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return err
 	}

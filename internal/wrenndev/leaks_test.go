@@ -42,7 +42,7 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 		c.connect(id, "pty-00000000").silent()
 		read(t, c.socket("/"+id+"/pty", map[string]any{"type": "start", "cwd": "/none"}))
 		read(t, c.stream(id, "echo x"))
-		c.seen(id, 8888, "/x", nil)
+		c.seen(id, "/x", nil)
 		c.proxied(id, 81, "/x", nil).refused(t, http.StatusBadGateway, "proxy error: ")
 		c.do(http.MethodPost, pathC+"/"+id+"/files/list", `{"path":"/","depth":2}`)
 		c.do(http.MethodPost, pathC+"/"+id+"/files/read", `{"path":"web.log"}`)

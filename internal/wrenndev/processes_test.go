@@ -41,7 +41,7 @@ func (c *client) processes(id string) []processAnswer {
 }
 
 // alive tells whether a process of the sandbox runs, its child or not.
-func (c *client) alive(id string, pid string) bool {
+func (c *client) alive(id, pid string) bool {
 	c.t.Helper()
 	return c.sh(id, "kill -0 "+pid).ExitCode == 0
 }
@@ -272,16 +272,15 @@ func TestFaultsOfTheDataPlane(t *testing.T) {
 		c.want(http.StatusServiceUnavailable, "no_hosts_available", tt.method, one+tt.path, tt.body)
 	}
 	c.background(id, "talks", `while :; do echo tick; sleep 0.01; done`)
-	for op, begin := range map[string]func() *websocket.Conn{
-		OpProcessStream: func() *websocket.Conn { return c.socket("/" + id + "/processes/talks/stream") },
-		OpPty: func() *websocket.Conn {
-			return c.socket("/"+id+"/pty", map[string]any{"type": "start", "cmd": "sh", "args": []string{"-c", "yes"}})
-		},
-	} {
+	for op, path := range map[string]string{OpProcessStream: "/processes/talks/stream", OpPty: "/pty"} {
 		for _, fault := range []Fault{{Kind: FaultCut, Bytes: 8}, {Kind: FaultCut, For: Millis(50 * time.Millisecond)}, {Kind: FaultDrop}, {Kind: FaultAgentFail}} {
 			fault.Op, fault.Times = op, 1
 			s.Faults().Add(fault)
-			got := read(t, begin())
+			sock := c.socket("/" + id + path)
+			if op == OpPty && fault.Kind != FaultAgentFail { // which does not wait for a message
+				c.send1(sock, map[string]any{"type": "start", "cmd": "yes"})
+			}
+			got := read(t, sock)
 			got.abrupt(t)
 			text, _ := json.Marshal(got.types)
 			switch {

@@ -38,8 +38,8 @@ func (s *Server) findProxy(r *http.Request) (*route, map[string]string, int) {
 // proxyPort passes a request on to a port of a sandbox. Unlike everywhere else,
 // refusals are plain text, but for that of a bad key. It does not count as activity.
 func (s *Server) proxyPort(c *call) error {
-	port, err := strconv.ParseUint(c.params["port"], 10, 16)
-	if err != nil || port == 0 {
+	port, ok := portNumber(c.params["port"])
+	if !ok {
 		http.Error(c.w, "invalid port", http.StatusBadRequest)
 		return nil
 	}
@@ -48,6 +48,7 @@ func (s *Server) proxyPort(c *call) error {
 		if c.r.Header.Get("X-API-Key") == "" {
 			return unauthorized("X-API-Key header required")
 		}
+		var err error
 		if c.caller, err = s.auth.byHeaders(c.r.Header, accessData); err != nil {
 			return err
 		}
@@ -57,30 +58,34 @@ func (s *Server) proxyPort(c *call) error {
 		http.Error(c.w, text, status)
 		return nil
 	}
-	if err := c.agentFails(); err != nil {
-		http.Error(c.w, "proxy error: "+err.Error(), http.StatusBadGateway)
-		return nil
-	}
 	if err := sleep(c.ctx(), c.agentDelay()); err != nil {
 		return err
 	}
-	if m, err := s.agent.machine(row.ID); err != nil || !m.running() {
+	switch {
+	case c.fault.agentFail:
+		http.Error(c.w, "proxy error: connection refused", http.StatusBadGateway)
+	case !s.agent.runs(row.ID):
 		http.Error(c.w, "sandbox is not available", http.StatusServiceUnavailable)
-		return nil
+	default:
+		s.pass(c, row, strconv.Itoa(int(port)))
 	}
-	s.pass(c, row, strconv.FormatUint(port, 10))
 	return nil
+}
+
+// portNumber reads a port. Anything but 1 to 65535 is none.
+func portNumber(text string) (uint16, bool) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return uint16(n), err == nil && n > 0
 }
 
 // proxyTarget finds the sandbox of a request. What was found running is taken for
 // running for a while, so that after a pause it is the agent that refuses.
 func (s *Server) proxyTarget(c *call) (row sandboxRow, status int, text string) {
-	id, err := c.id()
-	if err != nil {
-		return row, http.StatusBadRequest, "invalid sandbox ID"
-	}
+	id := c.params["id"]
 	row, ok := s.rows.get(id)
 	switch {
+	case !validID(id):
+		return row, http.StatusBadRequest, "invalid sandbox ID"
 	case !ok, c.gen == genS && row.Team != c.team:
 		return row, http.StatusNotFound, "sandbox not found"
 	case row.Status == StatusRunning:
@@ -190,10 +195,7 @@ func (a *agent) dialPort(ctx context.Context, _, addr string) (net.Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, err
-	}
+	number, _ := portNumber(port) // it was one before it became part of the address
 	m, err := a.machine(id)
 	if err != nil {
 		return nil, err
@@ -202,7 +204,7 @@ func (a *agent) dialPort(ctx context.Context, _, addr string) (net.Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	conn, err := g.Dial(ctx, uint16(number))
+	conn, err := g.Dial(ctx, number)
 	if err != nil {
 		return nil, err
 	}

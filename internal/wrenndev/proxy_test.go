@@ -42,10 +42,11 @@ func (c *client) tryHosted(host, path string, header http.Header) (answer, error
 	return (&client{t: c.t, s: c.s, http: once}).send(req)
 }
 
-// seen requests a path of the web server of a sandbox and returns what that saw.
-func (c *client) seen(id string, port int, path string, header http.Header) (got seen) {
+// seen requests a path of the web server of a sandbox on port 8888 and returns what
+// that saw.
+func (c *client) seen(id, path string, header http.Header) (got seen) {
 	c.t.Helper()
-	a := c.proxied(id, port, path, header)
+	a := c.proxied(id, 8888, path, header)
 	if a.status != http.StatusOK {
 		c.t.Fatalf("%s: %d %s", path, a.status, a.body)
 	}
@@ -74,7 +75,7 @@ func TestProxyReachesThePortOfItsSandbox(t *testing.T) {
 	var hosts []string
 	for _, id := range ids {
 		row, _ := s.rows.get(id)
-		got := c.seen(id, 8888, "/v1/sandboxes/x?q=%zz&a", http.Header{
+		got := c.seen(id, "/v1/sandboxes/x?q=%zz&a", http.Header{
 			"X-Api-Key": {c.key}, "Authorization": {"Bearer mine"}, "X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"},
 		})
 		want := seen{Sandbox: id, Host: row.HostIP + ":8888", URI: "/v1/sandboxes/x?q=%zz&a", Header: http.Header{
@@ -86,7 +87,7 @@ func TestProxyReachesThePortOfItsSandbox(t *testing.T) {
 		}
 		hosts = append(hosts, got.Host)
 		// Everything goes there, the server's own pages included.
-		if got := c.seen(id, 8888, "/_dev/faults", nil); got.URI != "/_dev/faults" {
+		if got := c.seen(id, "/_dev/faults", nil); got.URI != "/_dev/faults" {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -214,7 +215,7 @@ func TestProxyTrapsOfTheGenerations(t *testing.T) {
 			c := s.client(t, tt.base)
 			id := c.create()
 			c.runWeb(id, 8888)
-			got := c.seen(id, 8888, "/a//b/?x=1", nil)
+			got := c.seen(id, "/a//b/?x=1", nil)
 			if got.URI != tt.path+"?x=1" {
 				t.Errorf("the path arrives as %s", got.URI)
 			}
@@ -245,7 +246,7 @@ func TestProxyTargetIsRemembered(t *testing.T) {
 	c.want(http.StatusOK, "", http.MethodPost, one+"/pause", nil)
 	c.proxied(id, 8888, "/seen", nil).refused(t, http.StatusServiceUnavailable, "sandbox is not available\n")
 	c.want(http.StatusOK, "", http.MethodPost, one+"/resume", nil)
-	if got := c.seen(id, 8888, "/seen", nil); got.Sandbox != id {
+	if got := c.seen(id, "/seen", nil); got.Sandbox != id {
 		t.Errorf("%+v", got)
 	}
 	c.want(http.StatusNoContent, "", http.MethodDelete, one, nil)

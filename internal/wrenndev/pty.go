@@ -32,7 +32,7 @@ func (m ptyMessage) size(cols, rows uint16) guest.TtySize {
 		if n <= 0 {
 			return def
 		}
-		return uint16(min(n, math.MaxUint16)) //nolint:gosec // bounded on both sides
+		return uint16(min(n, math.MaxUint16))
 	}
 	return guest.TtySize{Cols: or(m.Cols, cols), Rows: or(m.Rows, rows)}
 }

@@ -160,7 +160,7 @@ func TestPtyStarts(t *testing.T) {
 			t.Errorf("%d %q", code, tm.shown)
 		}
 	})
-	t.Run("a missing directory", func(t *testing.T) {
+	t.Run("a missing directory", func(*testing.T) {
 		tm := &terminal{client: c, sock: c.socket("/"+id+"/pty", map[string]any{"type": "start", "cmd": "true", "cwd": "/none"})}
 		tm.silent()
 	})
@@ -194,7 +194,7 @@ func TestPtyEnds(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 	})
-	t.Run("pause", func(t *testing.T) {
+	t.Run("pause", func(*testing.T) {
 		id := c.create()
 		tm := c.shellTerminal(id, "sleep 1000")
 		c.want(http.StatusOK, "", http.MethodPost, pathC+"/"+id+"/pause", nil)
@@ -248,7 +248,7 @@ func TestPtyConnect(t *testing.T) {
 		first.input("typed\n")
 		first.expect("got typed\r\n")
 	})
-	t.Run("input waits for output", func(t *testing.T) {
+	t.Run("input waits for output", func(*testing.T) {
 		first := c.shellTerminal(id, `stty -echo; echo ready; while ! [ -e print ]; do sleep 0.01; done; echo printed; read -r line; echo "got $line"`)
 		first.expect("ready")
 		late := c.connect(id, first.begun.Tag)
@@ -256,7 +256,7 @@ func TestPtyConnect(t *testing.T) {
 		c.sh(id, "touch print")
 		late.expect("got patience\r\n")
 	})
-	t.Run("to one that is not there", func(t *testing.T) {
+	t.Run("to one that is not there", func(*testing.T) {
 		c.connect(id, "pty-00000000").silent()
 		c.connect(id, "").silent()
 		ended := c.shellTerminal(id, "true")

@@ -29,7 +29,11 @@ func ports(ctx context.Context, c *wrenn.Client, out io.Writer) error {
 			return err
 		}
 		for {
-			page, err := web.Get("/index.html")
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "/index.html", nil)
+			if err != nil {
+				return err
+			}
+			page, err := web.Do(request)
 			if err != nil {
 				return err
 			}

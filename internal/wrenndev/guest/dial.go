@@ -20,7 +20,9 @@ func (s *supervisor) dial(spec *DialSpec) (*os.File, error) {
 	if s.halted() {
 		return nil, &kindError{KindFrozen, errFrozen}
 	}
-	conn, err := net.DialTimeout("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(spec.Port))), dialTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(spec.Port))))
 	if err != nil {
 		return nil, err
 	}
