@@ -110,7 +110,7 @@ func abandonedCreate(p *probe) {
 // idlePause: neither an open stream nor the reading of files is activity. Until the control plane learns of the pause the
 // answers disagree. Then the sandbox can be resumed.
 func idlePause(p *probe) {
-	sandbox := p.create(p.c, wrenn.CreateSandboxRequest{TimeoutSec: 5})
+	sandbox := p.create(p.c, wrenn.CreateSandboxRequest{TimeoutSec: 8})
 	h := p.c.Sandbox(sandbox.ID)
 	s := p.stream(h, "/bin/sh", "-c", "while :; do echo; sleep 0.5; done")
 	ended := make(chan followed, 1)
@@ -149,9 +149,9 @@ func (p *probe) inTheGap(h *wrenn.SandboxHandle) {
 
 // pingPrevents keeps a sandbox that nobody uses awake for several times its timeout.
 func pingPrevents(p *probe) {
-	sandbox := p.create(p.c, wrenn.CreateSandboxRequest{TimeoutSec: 3})
+	sandbox := p.create(p.c, wrenn.CreateSandboxRequest{TimeoutSec: 5})
 	h := p.c.Sandbox(sandbox.ID)
-	end := time.Now().Add(9 * time.Second)
+	end := time.Now().Add(12 * time.Second)
 	p.eventually(waitFor, "the time passes", func() bool {
 		p.ok(h.Ping(p.ctx))
 		return time.Now().After(end)
