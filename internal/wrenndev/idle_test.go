@@ -56,7 +56,8 @@ func TestAutoPauseGap(t *testing.T) {
 func TestActivityKeepsASandboxAwake(t *testing.T) {
 	s := start(t, Config{})
 	c := s.client(t, pathS)
-	awake, asleep, never := c.create(`{"timeout_sec":1}`), c.create(`{"timeout_sec":1}`), c.create(`{"timeout_sec":-1}`)
+	// The one to be kept awake comes last: on a slow machine a create takes a while.
+	never, asleep, awake := c.create(`{"timeout_sec":-1}`), c.create(`{"timeout_sec":1}`), c.create(`{"timeout_sec":1}`)
 	wait(t, "the one without activity is paused", func() bool {
 		c.want(http.StatusNoContent, "", http.MethodPost, pathS+"/"+awake+"/ping", nil)
 		c.do(http.MethodPost, pathS+"/"+asleep+"/files/stream/read", `{"path":"x"}`) // files are no activity
