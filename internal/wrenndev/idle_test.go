@@ -56,8 +56,8 @@ func TestAutoPauseGap(t *testing.T) {
 func TestActivityKeepsASandboxAwake(t *testing.T) {
 	s := start(t, Config{})
 	c := s.client(t, pathS)
-	// A busy machine can take a second from one ping to the next, but hardly four.
-	awake, asleep, never := c.create(`{"timeout_sec":4}`), c.create(`{"timeout_sec":4}`), c.create(`{"timeout_sec":-1}`)
+	// The one to be kept awake comes last, and has time: on a slow machine a create takes a while, and so can a ping.
+	never, asleep, awake := c.create(`{"timeout_sec":-1}`), c.create(`{"timeout_sec":1}`), c.create(`{"timeout_sec":4}`)
 	wait(t, "the one without activity is paused", func() bool {
 		c.want(http.StatusNoContent, "", http.MethodPost, pathS+"/"+awake+"/ping", nil)
 		c.do(http.MethodPost, pathS+"/"+asleep+"/files/stream/read", `{"path":"x"}`) // files are no activity

@@ -202,25 +202,27 @@ func TestProcessStream(t *testing.T) {
 }
 
 func TestProcessStreamEnds(t *testing.T) {
-	s := start(t, Config{StreamLimit: 500 * time.Millisecond})
-	c := s.client(t, pathC)
 	for name, tt := range map[string]struct {
-		end   func(id string)
+		end   func(c *client, id string)
+		limit time.Duration
 		types []string
 		exit  int
 	}{
-		"kill":  {func(id string) { c.want(204, "", http.MethodDelete, pathC+"/"+id+"/processes/p", nil) }, []string{"exit"}, -1},
-		"pause": {func(id string) { c.want(200, "", http.MethodPost, pathC+"/"+id+"/pause", nil) }, nil, 0},
-		"limit": {func(string) {}, []string{"error"}, 0},
+		"kill": {func(c *client, id string) {
+			c.want(204, "", http.MethodDelete, pathC+"/"+id+"/processes/p", nil)
+		}, 0, []string{"exit"}, -1},
+		"pause": {func(c *client, id string) { c.want(200, "", http.MethodPost, pathC+"/"+id+"/pause", nil) }, 0, nil, 0},
+		"limit": {func(*client, string) {}, 500 * time.Millisecond, []string{"error"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			c := start(t, Config{StreamLimit: tt.limit}).client(t, pathC)
 			id := c.create()
 			c.background(id, "p", "exec sleep 1000")
 			sock := c.socket("/" + id + "/processes/p/stream")
 			if ev, err := next(t.Context(), t, sock); err != nil || ev.Type != "start" {
 				t.Fatal(ev, err)
 			}
-			tt.end(id)
+			tt.end(c, id)
 			got := read(t, sock)
 			got.abrupt(t)
 			if diff := cmp.Diff(tt.types, got.types); diff != "" || got.exit != nil && *got.exit != tt.exit {
@@ -273,7 +275,7 @@ func TestFaultsOfTheDataPlane(t *testing.T) {
 	}
 	c.background(id, "talks", `while :; do echo tick; sleep 0.01; done`)
 	for op, path := range map[string]string{OpProcessStream: "/processes/talks/stream", OpPty: "/pty"} {
-		for _, fault := range []Fault{{Kind: FaultCut, Bytes: 8}, {Kind: FaultCut, For: Millis(50 * time.Millisecond)}, {Kind: FaultDrop}, {Kind: FaultAgentFail}} {
+		for _, fault := range []Fault{{Kind: FaultCut, Bytes: 8}, {Kind: FaultCut, For: Millis(500 * time.Millisecond)}, {Kind: FaultDrop}, {Kind: FaultAgentFail}} {
 			fault.Op, fault.Times = op, 1
 			s.Faults().Add(fault)
 			sock := c.socket("/" + id + path)
@@ -295,19 +297,23 @@ func TestFaultsOfTheDataPlane(t *testing.T) {
 	}
 }
 
-func TestWhatCountsAsActivity(t *testing.T) {
-	s := start(t, Config{})
-	c := s.client(t, pathC)
-	id := c.create()
+// lastActive is when the agent last saw activity of a sandbox.
+func (s *Server) lastActive(t *testing.T, id string) time.Time {
+	t.Helper()
 	m, err := s.agent.machine(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	active := func() time.Time {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.lastActive
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lastActive
+}
+
+func TestWhatCountsAsActivity(t *testing.T) {
+	s := start(t, Config{})
+	c := s.client(t, pathC)
+	id := c.create()
+	active := func() time.Time { return s.lastActive(t, id) }
 	c.background(id, "p", "while :; do echo tick; sleep 0.01; done")
 	pty := c.socket("/"+id+"/pty", map[string]any{"type": "start", "cmd": "cat"})
 	begun, err := next(t.Context(), t, pty)

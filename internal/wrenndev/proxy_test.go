@@ -3,6 +3,7 @@ package wrenndev
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -267,25 +268,30 @@ func TestProxyTargetIsRemembered(t *testing.T) {
 	}
 }
 
-func TestProxyIsNoActivityAndKeepsNothing(t *testing.T) {
+func TestProxyIsNoActivityAndEndsWithTheSandbox(t *testing.T) {
 	s := start(t, Config{})
 	c := s.client(t, pathS)
-	id := c.create(`{"timeout_sec":1}`)
+	id := c.create()
 	c.runWeb(id, 8888)
-	var wg sync.WaitGroup
+	before := s.lastActive(t, id)
+	var answers sync.WaitGroup
 	for range 8 {
-		wg.Go(func() {
+		answers.Go(func() {
 			// The answer has no end of its own: it is cut when the sandbox stops.
 			if a, err := c.tryHosted("8888-"+id+".localhost", "/ticks", nil); err == nil || len(a.body) == 0 {
 				t.Errorf("%d %.20s %v", a.status, a.body, err)
 			}
 		})
 	}
-	wait(t, "it is paused while it is asked", func() bool { return c.proxied(id, 8888, "/seen", nil).status != http.StatusOK })
-	wg.Wait()
-	if got := c.proxied(id, 8888, "/seen", nil); got.status == http.StatusOK {
-		t.Error("a paused sandbox answers")
+	wait(t, "all are answered", func() bool {
+		asked := slices.DeleteFunc(s.Requests(), func(r Request) bool { return r.Path != "/ticks" || r.Status == 0 })
+		return len(asked) == 8
+	})
+	if after := s.lastActive(t, id); !after.Equal(before) {
+		t.Error("the proxy counts as activity")
 	}
+	c.want(http.StatusOK, "", http.MethodPost, pathS+"/"+id+"/pause", nil)
+	answers.Wait()
 }
 
 func TestNetworkOfASandbox(t *testing.T) {

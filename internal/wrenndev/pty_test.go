@@ -110,8 +110,8 @@ func TestPtyIsATerminal(t *testing.T) {
 			sh.expect("30 100\r\n")
 			sh.input("printf '\\303'; sleep 0.2; printf '\\251\\377|\\n'\n")
 			sh.expect("\xc3\xa9\xff|")
-			// Ctrl-C reaches what runs in the foreground only.
-			sh.input("echo go''ne; sleep 1000\n")
+			// Ctrl-C reaches what runs in the foreground only, which is there once it speaks.
+			sh.input("sh -c 'echo go\"\"ne; exec sleep 1000'\n")
 			sh.expect("gone\r\n")
 			sh.input("\x03")
 			sh.input("echo back''again\n")
@@ -184,8 +184,7 @@ func TestPtyStarts(t *testing.T) {
 }
 
 func TestPtyEnds(t *testing.T) {
-	s := start(t, Config{StreamLimit: 500 * time.Millisecond})
-	c := s.client(t, pathC)
+	c := start(t, Config{}).client(t, pathC)
 	t.Run("kill", func(t *testing.T) {
 		tm := c.shellTerminal(c.create(), "trap '' TERM HUP INT; echo ready; exec sleep 1000")
 		tm.expect("ready")
@@ -201,6 +200,7 @@ func TestPtyEnds(t *testing.T) {
 		tm.silent()
 	})
 	t.Run("limit", func(t *testing.T) {
+		c := start(t, Config{StreamLimit: 500 * time.Millisecond}).client(t, pathC)
 		id := c.create()
 		tm := c.shellTerminal(id, "while ! [ -e go ]; do sleep 0.01; done; touch finished")
 		if ev, err := tm.next(); err != nil || ev.Type != "error" || !ev.Fatal {
@@ -213,8 +213,7 @@ func TestPtyEnds(t *testing.T) {
 }
 
 func TestPtyConnect(t *testing.T) {
-	s := start(t, Config{ExecLimit: 2 * time.Second})
-	c := s.client(t, pathC)
+	c := start(t, Config{}).client(t, pathC)
 	id := c.create()
 	t.Run("to one that talks", func(t *testing.T) {
 		first := c.shellTerminal(id, `echo early; while :; do echo tick; sleep 0.01; done`)
@@ -236,6 +235,8 @@ func TestPtyConnect(t *testing.T) {
 		}
 	})
 	t.Run("to one that is silent", func(t *testing.T) {
+		c := start(t, Config{ExecLimit: 500 * time.Millisecond}).client(t, pathC)
+		id := c.create()
 		first := c.shellTerminal(id, `stty -echo; echo ready; read -r line; echo "got $line"`)
 		first.expect("ready")
 		idle := c.connect(id, first.begun.Tag)
