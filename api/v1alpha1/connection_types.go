@@ -17,6 +17,11 @@ const (
 	ReasonInvalidCredential = "InvalidCredential"
 	// ReasonGenerationMismatch says that the endpoint does not serve the generation that spec.generation forces.
 	ReasonGenerationMismatch = "GenerationMismatch"
+	// ReasonTeamMismatch says that the Secret holds a credential of another team than that whose sandboxes are in use
+	// through this connection. It is not used: the objects keep what they have until the Secret is right again.
+	ReasonTeamMismatch = "TeamMismatch"
+	// ReasonInUse says that the connection is being deleted and is still needed by Sandboxes or Snapshots. Waiting.
+	ReasonInUse = "InUse"
 )
 
 // Generation is a generation of the Wrenn API.
@@ -45,6 +50,18 @@ const (
 	OwnershipExclusive Ownership = "Exclusive"
 )
 
+// OrphanPolicy says what becomes of a remote sandbox that no object claims.
+//
+// +kubebuilder:validation:Enum=Report;Delete
+type OrphanPolicy string
+
+const (
+	// OrphanPolicyReport reports it, in a metric and an event of the connection.
+	OrphanPolicyReport OrphanPolicy = "Report"
+	// OrphanPolicyDelete destroys it after a grace time and a second look, if it is surely of this cluster's making.
+	OrphanPolicyDelete OrphanPolicy = "Delete"
+)
+
 // ConnectionLimits bounds what the operator asks of Wrenn through one credential.
 type ConnectionLimits struct {
 	// requestsPerSecond is the steady rate of calls, with bursts of twice that. Streams do not count.
@@ -61,6 +78,13 @@ type ConnectionLimits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=256
 	ConcurrentCreates int32 `json:"concurrentCreates,omitempty"`
+
+	// maxSandboxes is how many remote sandboxes the team may have, those made by others included, before the
+	// operator makes no more. Absent: any number.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxSandboxes *int32 `json:"maxSandboxes,omitempty"`
 }
 
 // ConnectionSpec says where a Wrenn team is and how to prove membership of it.
@@ -105,6 +129,19 @@ type ConnectionSpec struct {
 	// +optional
 	// +default="Shared"
 	Ownership Ownership `json:"ownership,omitempty"`
+
+	// orphanPolicy says what becomes of a remote sandbox of the team that no object claims: Report (the default)
+	// reports it, Delete destroys it. Only one that carries this cluster's mark is destroyed, or any where ownership
+	// is Exclusive; always after a grace time and a second look.
+	// +optional
+	// +default="Report"
+	OrphanPolicy OrphanPolicy `json:"orphanPolicy,omitempty"`
+
+	// caBundle holds PEM certificates that the endpoint's certificate is checked against in place of the system's.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=262144
+	CABundle []byte `json:"caBundle,omitempty"`
 
 	// limits bounds what the operator asks of Wrenn through this credential. Connections that share a credential
 	// share the limits of whichever was seen last.

@@ -11,6 +11,9 @@ const (
 	// ReasonIdlePaused says that the sandbox, declared Running, was paused by its idle timeout. Ready is True: an
 	// idle timeout asks for just that. The Running condition is False.
 	ReasonIdlePaused = "IdlePaused"
+	// ReasonExpired says that the end of the sandbox's life has come and its remote was destroyed. Ready is True: that
+	// is what spec.ttlSeconds and spec.shutdownTime ask for. The Running condition is False.
+	ReasonExpired = "Expired"
 )
 
 // Reasons of a Sandbox's Ready condition while the operator works or waits. Reconciling is True with each.
@@ -38,6 +41,14 @@ const (
 	ReasonSnapshotNotFound = "SnapshotNotFound"
 	// ReasonSnapshotNotReady says that the referenced Snapshot is not Ready yet. Waiting.
 	ReasonSnapshotNotReady = "SnapshotNotReady"
+	// ReasonWritingFiles says that spec.files are being written. It comes before the first Ready.
+	ReasonWritingFiles = "WritingFiles"
+	// ReasonFileSourceNotFound says that a Secret or ConfigMap of spec.files, or the key of it, is not there. Waiting.
+	ReasonFileSourceNotFound = "FileSourceNotFound"
+	// ReasonLimitReached says that the connection has as many sandboxes as its limits.maxSandboxes allows. Waiting.
+	ReasonLimitReached = "LimitReached"
+	// ReasonExpiring says that the end of the sandbox's life has come and its remote is being destroyed.
+	ReasonExpiring = "Expiring"
 )
 
 // Reasons of a Sandbox's Ready condition that stall it.
@@ -48,8 +59,13 @@ const (
 	// ReasonLost says that the remote sandbox was stopped or failed without the operator's doing, and that
 	// spec.recoveryPolicy is None.
 	ReasonLost = "Lost"
-	// ReasonSandboxClaimed says that the remote sandbox which the annotation wrenn.dev/sandbox-id names is another
-	// Sandbox's.
+	// ReasonAdoptedNotFound says that Wrenn knows no sandbox of the id in spec.adoptID, or none of this team. It is
+	// looked for again from time to time.
+	ReasonAdoptedNotFound = "AdoptedNotFound"
+	// ReasonFileRefused says that a file of spec.files cannot be written where it is to be, or is too large.
+	ReasonFileRefused = "FileRefused"
+	// ReasonSandboxClaimed says that the remote sandbox which spec.adoptID or the annotation wrenn.dev/sandbox-id
+	// names is another Sandbox's.
 	ReasonSandboxClaimed = "SandboxClaimed"
 	// ReasonCreateOutcomeUnknown says that a create got no clear answer and that what Wrenn lists does not tell
 	// which sandbox, if any, came of it. Ready is Unknown. A person decides.
@@ -80,6 +96,59 @@ const (
 	RecoveryPolicyRecreate RecoveryPolicy = "Recreate"
 )
 
+// IdlePolicy says what becomes of a Running sandbox that is idle.
+//
+// +kubebuilder:validation:Enum=StayPaused;KeepRunning
+type IdlePolicy string
+
+const (
+	// IdlePolicyStayPaused leaves a sandbox that its idle timeout has paused as it is, until something wakes it.
+	IdlePolicyStayPaused IdlePolicy = "StayPaused"
+	// IdlePolicyKeepRunning keeps it from idling, and resumes it if it did.
+	IdlePolicyKeepRunning IdlePolicy = "KeepRunning"
+)
+
+// ShutdownPolicy says what becomes of the object at the end of the sandbox's life.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type ShutdownPolicy string
+
+const (
+	// ShutdownPolicyRetain keeps the object, with reason Expired.
+	ShutdownPolicyRetain ShutdownPolicy = "Retain"
+	// ShutdownPolicyDelete deletes the object.
+	ShutdownPolicyDelete ShutdownPolicy = "Delete"
+)
+
+// SandboxFile is a file that is written into the sandbox. Exactly one of content, configMapKeyRef and secretKeyRef is
+// set.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.content), has(self.configMapKeyRef), has(self.secretKeyRef)].exists_one(x, x)",message="set exactly one of content, configMapKeyRef and secretKeyRef"
+type SandboxFile struct {
+	// path in the sandbox, absolute. Its directories are made. What is there is replaced. The file belongs to root and
+	// has mode 0644.
+	// +required
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('/') && !self.endsWith('/')",message="path must be absolute and name a file, such as /etc/app.conf"
+	Path string `json:"path,omitempty"`
+
+	// content of the file.
+	// +optional
+	// +kubebuilder:validation:MinLength=0
+	// +kubebuilder:validation:MaxLength=262144
+	Content *string `json:"content,omitempty"`
+
+	// configMapKeyRef names the key of a ConfigMap in the namespace, in its data or binaryData, that holds the
+	// content.
+	// +optional
+	ConfigMapKeyRef *ConfigMapKeyReference `json:"configMapKeyRef,omitempty"`
+
+	// secretKeyRef names the key of a Secret in the namespace that holds the content.
+	// +optional
+	SecretKeyRef *SecretKeyReference `json:"secretKeyRef,omitempty"`
+}
+
 // SandboxState is Wrenn's own word for the state of a sandbox: pending, running, paused, stopped, error, missing,
 // or one that this version does not know.
 //
@@ -108,6 +177,8 @@ type SandboxPort struct {
 // +kubebuilder:validation:XValidation:rule="!(has(self.template) && has(self.snapshotRef))",message="set template or snapshotRef, not both: a sandbox starts from one of them"
 // +kubebuilder:validation:XValidation:rule="has(self.template) == has(oldSelf.template) && (!has(self.template) || self.template == oldSelf.template)",message="template is immutable: create another Sandbox to start from another template"
 // +kubebuilder:validation:XValidation:rule="has(self.snapshotRef) == has(oldSelf.snapshotRef) && (!has(self.snapshotRef) || self.snapshotRef == oldSelf.snapshotRef)",message="snapshotRef is immutable: create another Sandbox to start from another Snapshot"
+// +kubebuilder:validation:XValidation:rule="has(self.adoptID) == has(oldSelf.adoptID) && (!has(self.adoptID) || self.adoptID == oldSelf.adoptID)",message="adoptID is immutable: create another Sandbox to take over another remote"
+// +kubebuilder:validation:XValidation:rule="!has(self.adoptID) || (!has(self.template) && !has(self.snapshotRef))",message="set neither template nor snapshotRef with adoptID: the remote is there already"
 type SandboxSpec struct {
 	// template is the Wrenn template that the sandbox starts from. At most one of template and snapshotRef is
 	// set; with neither it is the template "minimal". Immutable.
@@ -153,6 +224,30 @@ type SandboxSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="idleTimeoutSeconds is immutable: Wrenn takes it at creation only"
 	IdleTimeoutSeconds *int32 `json:"idleTimeoutSeconds,omitempty"`
 
+	// idlePolicy says what becomes of a sandbox, declared Running, that is idle for idleTimeoutSeconds: StayPaused
+	// (the default) leaves it paused until something wakes it, KeepRunning has the operator keep it awake, and
+	// resume it if it was paused all the same. Without an idle timeout it says nothing.
+	// +optional
+	// +default="StayPaused"
+	IdlePolicy IdlePolicy `json:"idlePolicy,omitempty"`
+
+	// ttlSeconds is how long the sandbox lives, from the creation of its first remote. At its end the remote is
+	// destroyed, whatever it does. Absent: for ever. Together with shutdownTime the earlier end counts.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=315360000
+	TTLSeconds *int32 `json:"ttlSeconds,omitempty"`
+
+	// shutdownTime is when the sandbox's life ends, by the operator's clock. Absent: never.
+	// +optional
+	ShutdownTime *metav1.Time `json:"shutdownTime,omitempty"`
+
+	// shutdownPolicy says what becomes of this object at the end of the sandbox's life: Retain (the default) keeps
+	// it, with reason Expired, Delete deletes it.
+	// +optional
+	// +default="Retain"
+	ShutdownPolicy ShutdownPolicy `json:"shutdownPolicy,omitempty"`
+
 	// recoveryPolicy says what to do when the remote sandbox is gone or has failed: None (the default) reports it
 	// and stops, Recreate starts a fresh one. A sandbox that Wrenn loses within moments of its creation is
 	// replaced whatever this says, since nothing has run in it yet.
@@ -165,6 +260,23 @@ type SandboxSpec struct {
 	// +optional
 	// +default="Delete"
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// adoptID is the id of an existing remote sandbox to take over instead of creating one. template, snapshotRef,
+	// vcpus, memoryMiB and idleTimeoutSeconds then say nothing: the remote is as it is. One that another Sandbox has
+	// is refused. Immutable.
+	// +optional
+	// +kubebuilder:validation:MinLength=28
+	// +kubebuilder:validation:MaxLength=28
+	// +kubebuilder:validation:XValidation:rule="self.matches('^cl-[0-9a-z]{25}$')",message="adoptID must be a Wrenn sandbox id: cl- and 25 lower-case letters and digits"
+	AdoptID string `json:"adoptID,omitempty"`
+
+	// files are written into every new remote, once, before the Sandbox is Ready. Those of an adopted remote are
+	// written too. Later changes of this list, and of what it refers to, are for the next remote.
+	// +optional
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=64
+	Files []SandboxFile `json:"files,omitempty"`
 
 	// ports are the ports that status.endpoints gives URLs for.
 	// +optional
@@ -263,6 +375,22 @@ type SandboxStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Endpoints []SandboxEndpoint `json:"endpoints,omitempty"`
+
+	// filesWritten is the id of the remote sandbox that spec.files were written into.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	FilesWritten string `json:"filesWritten,omitempty"`
+
+	// expirationTime is when the sandbox's life ends, from spec.ttlSeconds and spec.shutdownTime. Absent: never.
+	// +optional
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
+
+	// lastHandledWakeAt is the value of the annotation wrenn.dev/wake-requested-at that was last followed.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	LastHandledWakeAt string `json:"lastHandledWakeAt,omitempty"`
 
 	// connection that the Sandbox is bound to.
 	// +optional
