@@ -41,6 +41,8 @@ const (
 	ReasonSnapshotNotFound = "SnapshotNotFound"
 	// ReasonSnapshotNotReady says that the referenced Snapshot is not Ready yet. Waiting.
 	ReasonSnapshotNotReady = "SnapshotNotReady"
+	// ReasonAdopting says that the remote sandbox which spec.adoptID names is being taken over.
+	ReasonAdopting = "Adopting"
 	// ReasonWritingFiles says that spec.files are being written. It comes before the first Ready.
 	ReasonWritingFiles = "WritingFiles"
 	// ReasonFileSourceNotFound says that a Secret or ConfigMap of spec.files, or the key of it, is not there. Waiting.
@@ -179,6 +181,7 @@ type SandboxPort struct {
 // +kubebuilder:validation:XValidation:rule="has(self.snapshotRef) == has(oldSelf.snapshotRef) && (!has(self.snapshotRef) || self.snapshotRef == oldSelf.snapshotRef)",message="snapshotRef is immutable: create another Sandbox to start from another Snapshot"
 // +kubebuilder:validation:XValidation:rule="has(self.adoptID) == has(oldSelf.adoptID) && (!has(self.adoptID) || self.adoptID == oldSelf.adoptID)",message="adoptID is immutable: create another Sandbox to take over another remote"
 // +kubebuilder:validation:XValidation:rule="!has(self.adoptID) || (!has(self.template) && !has(self.snapshotRef))",message="set neither template nor snapshotRef with adoptID: the remote is there already"
+// +kubebuilder:validation:XValidation:rule="!has(self.adoptID) || self.recoveryPolicy != 'Recreate'",message="set recoveryPolicy to None with adoptID: the operator cannot make again what it has not made"
 type SandboxSpec struct {
 	// template is the Wrenn template that the sandbox starts from. At most one of template and snapshotRef is
 	// set; with neither it is the template "minimal". Immutable.
@@ -231,8 +234,9 @@ type SandboxSpec struct {
 	// +default="StayPaused"
 	IdlePolicy IdlePolicy `json:"idlePolicy,omitempty"`
 
-	// ttlSeconds is how long the sandbox lives, from the creation of its first remote. At its end the remote is
-	// destroyed, whatever it does. Absent: for ever. Together with shutdownTime the earlier end counts.
+	// ttlSeconds is how long the sandbox lives, from the creation of this object. At its end the remote is
+	// destroyed, whatever it does. Absent: for ever. Together with shutdownTime the earlier end counts. An end that
+	// is put off after it has come gets the Sandbox a fresh remote.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=315360000

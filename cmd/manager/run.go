@@ -111,7 +111,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 			OperatorNamespace: opts.namespace, Refresh: opts.secrets,
 		},
 		&controller.SandboxReconciler{
-			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds,
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds,
 			ClusterUID: clusterUID, Timing: opts.sandboxes,
 		},
 		&controller.SnapshotReconciler{

@@ -80,7 +80,7 @@ func usefulness(sandbox *v1alpha1.Sandbox, job *v1alpha1.ExecJob) jobSandbox {
 		if sandbox.Status.SandboxID != "" && sandbox.Status.SandboxID != bound {
 			return jobSandboxLost
 		}
-		if ready != nil && ready.Reason == v1alpha1.ReasonLost {
+		if ready != nil && (ready.Reason == v1alpha1.ReasonLost || ready.Reason == v1alpha1.ReasonExpired) {
 			return jobSandboxLost
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // The fields that the cache is asked for objects by.
 const (
-	indexSandboxID       = "status.sandboxID"
+	indexSandboxID       = "claimed sandbox id"
 	indexSandboxSnapshot = "spec.snapshotRef.name"
 	indexSnapshotSource  = "spec.sandboxRef.name"
 	indexExecJobSandbox  = "spec.sandboxRef.name"
@@ -24,7 +24,7 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		value client.IndexerFunc
 	}{
 		{&v1alpha1.Sandbox{}, indexSandboxID, func(obj client.Object) []string {
-			return present(obj.(*v1alpha1.Sandbox).Status.SandboxID) //nolint:forcetypeassert // the index is of Sandboxes
+			return claimsOf(obj.(*v1alpha1.Sandbox)) //nolint:forcetypeassert // the index is of Sandboxes
 		}},
 		{&v1alpha1.Sandbox{}, indexSandboxSnapshot, func(obj client.Object) []string {
 			ref := obj.(*v1alpha1.Sandbox).Spec.SnapshotRef //nolint:forcetypeassert // the index is of Sandboxes

@@ -105,8 +105,11 @@ func (r *SandboxReconciler) destroy(view *sandboxView) standing {
 	r.launch(view, purposeDestroy, r.Timing.Call, func(ctx context.Context) (wrenn.Sandbox, error) {
 		return destroyRemote(ctx, team, id)
 	})
-	if view.observed.deleting {
+	switch {
+	case view.observed.deleting:
 		return unchanged().after(r.Timing.ShowAfter)
+	case view.observed.expired:
+		return working(v1alpha1.ReasonExpiring, "the end of the sandbox's life has come: the remote is being destroyed")
 	}
 	return working(v1alpha1.ReasonRecreating, "the lost sandbox is being replaced")
 }
@@ -145,6 +148,7 @@ func (r *SandboxReconciler) letGo(ctx context.Context, view *sandboxView) (stand
 	}
 	r.flights.clear(view.sandbox.UID)
 	r.troubles.forget(view.sandbox.UID)
+	r.pings.forget(view.sandbox.UID)
 	if view.team != nil && !view.observed.claimed {
 		view.team.Forget(view.sandbox.Status.SandboxID)
 	}
@@ -152,11 +156,16 @@ func (r *SandboxReconciler) letGo(ctx context.Context, view *sandboxView) (stand
 }
 
 // note remembers a failed call, for its backoff and for the status.
-func (r *SandboxReconciler) note(view *sandboxView, err error) {
+func (r *SandboxReconciler) note(view *sandboxView, purpose string, err error) {
 	s := problemOf(err)
 	switch {
-	case wrenn.IsNotFound(err) && view.landed != nil:
+	case purpose == purposeFiles:
+		s = filesProblem(err)
+	case wrenn.IsNotFound(err) && purpose == purposeCreate:
 		s = stalled(v1alpha1.ReasonTemplateNotFound, "Wrenn has no such template: build it, or create another Sandbox with another template")
+	case wrenn.IsNotFound(err) && purpose == purposeFind:
+		s = stalled(v1alpha1.ReasonAdoptedNotFound, "Wrenn knows no sandbox of the id in spec.adoptID, or none of this team: "+
+			"see that the connection's credential belongs to the team that has it, or create another Sandbox")
 	case wrenn.IsNotFound(err):
 		s = working(v1alpha1.ReasonRemoteUnconfirmed, "Wrenn does not know the sandbox, but does not say that it is gone either: "+
 			"see that the connection's credential belongs to the team that has it").unknown()

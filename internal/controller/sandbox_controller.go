@@ -45,6 +45,8 @@ type SandboxReconciler struct {
 	Resolver *connection.Resolver
 	// Recorder records events.
 	Recorder events.EventRecorder
+	// Direct reads Secrets and ConfigMaps from the API server itself.
+	Direct client.Reader
 	// Holds are the remotes that Snapshots are being taken of.
 	Holds *Holds
 	// ClusterUID is the identity of this cluster, which marks its remotes: the UID of the namespace kube-system.
@@ -56,9 +58,10 @@ type SandboxReconciler struct {
 	flights  *flights[wrenn.Sandbox]
 	troubles *troubles
 	wakeups  *wakeups
+	pings    *pings
 }
 
-// +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes/status,verbs=patch
 // +kubebuilder:rbac:groups=wrenn.dev,resources=snapshots,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -80,6 +83,7 @@ func (r *SandboxReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if err != nil {
 		return retryConflict(err)
 	}
+	stands = stands.atTheLatest(view.lifeLeft)
 	if stands.quiet {
 		return stands.result(), nil
 	}
@@ -99,6 +103,10 @@ func (r *SandboxReconciler) perform(ctx context.Context, view *sandboxView, acti
 		return r.letGo(ctx, view)
 	case sandboxBegin:
 		return r.begin(ctx, view)
+	case sandboxFind:
+		return r.find(view), nil
+	case sandboxClaim:
+		return r.claim(ctx, view)
 	case sandboxAwaitCreate:
 		return r.awaitCreate(view), nil
 	case sandboxSave:
@@ -121,6 +129,16 @@ func (r *SandboxReconciler) perform(ctx context.Context, view *sandboxView, acti
 		return r.pause(view), nil
 	case sandboxResume:
 		return r.resume(view), nil
+	case sandboxWriteFiles:
+		return r.writeFiles(ctx, view)
+	case sandboxPing:
+		return r.ping(view), nil
+	case sandboxExpire:
+		return r.expire(ctx, view)
+	case sandboxDelete:
+		return r.deleteObject(ctx, view)
+	case sandboxRestExpired:
+		return expired(), nil
 	case sandboxDestroy, sandboxReplace:
 		return r.destroy(view), nil
 	case sandboxReportClaimed:

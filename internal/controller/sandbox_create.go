@@ -120,7 +120,8 @@ func (r *SandboxReconciler) save(view *sandboxView) standing {
 		view.sandbox.Status.Recreations++
 	}
 	r.wakeups.wakeLater(client.ObjectKeyFromObject(view.sandbox))
-	if view.observed.remote != remoteRunning || view.observed.mode != v1alpha1.OperatingModeRunning {
+	r.observeUse(view)
+	if view.observed.remote != remoteRunning || view.observed.mode != v1alpha1.OperatingModeRunning || view.observed.filesDue {
 		return working(v1alpha1.ReasonCreating, "the sandbox has been made")
 	}
 	return r.rest(view)
@@ -160,7 +161,7 @@ func (r *SandboxReconciler) closeIntent(ctx context.Context, view *sandboxView) 
 			return unchanged().after(soon), nil
 		}
 	}
-	r.note(view, view.landed.err)
+	r.note(view, purposeCreate, view.landed.err)
 	s, _ := r.troubles.of(view.sandbox)
 	return s, nil
 }

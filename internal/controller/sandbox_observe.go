@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,6 +23,9 @@ const (
 	purposeConfirm = "confirm"
 	purposeDestroy = "destroy"
 	purposeSweep   = "sweep"
+	purposeFind    = "find"
+	purposeFiles   = "files"
+	purposePing    = "ping"
 )
 
 // unusedWithin is how soon after its creation a remote must have ended for it to be certain that nothing had run in it.
@@ -41,8 +45,12 @@ type sandboxView struct {
 	key         connection.Key
 	team        *connection.Team
 	unavailable *connection.UnavailableError
-	// landed is the flight that this reconcile takes in.
+	// landed is the create that this reconcile takes in.
 	landed *flight[wrenn.Sandbox]
+	// lifeLeft is how long the sandbox has to live; zero where its life does not end, or has.
+	lifeLeft time.Duration
+	// pingLater is how long the next ping can wait; zero where none is needed.
+	pingLater time.Duration
 }
 
 // observe gathers what the plan needs. It takes in the result of a flight that has landed, and asks nobody but the
@@ -58,20 +66,15 @@ func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandb
 	}
 	r.takeIn(view)
 	o := &view.observed
+	r.observeSpec(view)
 	if sandbox.Status.SandboxID == "" {
 		sandbox.Status.SandboxID = sandbox.Annotations[v1alpha1.AnnotationSandboxID]
-		if o.claimed, err = r.claimed(ctx, sandbox); err != nil {
-			return nil, err
-		}
 	}
-	o.deleting = !sandbox.DeletionTimestamp.IsZero()
-	o.mode = sandbox.Spec.OperatingMode
-	o.recovery = sandbox.Spec.RecoveryPolicy
-	o.deletion = sandbox.Spec.DeletionPolicy
-	o.idles = idleTimeout(sandbox) > 0
-	o.declaredPause = pausedByDeclaration(sandbox)
 	id := sandbox.Status.SandboxID
 	o.bound = id != ""
+	if o.claimed, err = r.claimed(ctx, view.before, cmp.Or(id, sandbox.Spec.AdoptID)); err != nil {
+		return nil, err
+	}
 	if view.intent != nil && (id == "" || id == view.intent.Replaces) && o.intent == "" {
 		o.intent = intentOpen
 	}
@@ -81,11 +84,52 @@ func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandb
 	o.recorded = view.intent == nil && sandbox.Annotations[v1alpha1.AnnotationSandboxID] == id && hasFinalizer(sandbox)
 	if o.bound {
 		r.observeRemote(view)
+		r.observeUse(view)
 		if o.held, err = r.snapshotting(ctx, view); err != nil {
 			return nil, err
 		}
 	}
 	return view, nil
+}
+
+// observeSpec fills in what the spec asks for.
+func (r *SandboxReconciler) observeSpec(view *sandboxView) {
+	sandbox, o := view.sandbox, &view.observed
+	o.deleting = !sandbox.DeletionTimestamp.IsZero()
+	o.mode = sandbox.Spec.OperatingMode
+	o.recovery = sandbox.Spec.RecoveryPolicy
+	o.deletion = sandbox.Spec.DeletionPolicy
+	o.shutdown = sandbox.Spec.ShutdownPolicy
+	o.adopts = sandbox.Spec.AdoptID != ""
+	o.idles = idleTimeout(sandbox) > 0
+	o.keepsRunning = sandbox.Spec.IdlePolicy == v1alpha1.IdlePolicyKeepRunning
+	o.declaredPause = pausedByDeclaration(sandbox)
+	if end := endOfLife(sandbox); end != nil {
+		view.lifeLeft = max(0, time.Until(end.Time))
+		o.expired = view.lifeLeft == 0
+	}
+}
+
+// observeUse fills in what is still to be done for those who use the remote.
+func (r *SandboxReconciler) observeUse(view *sandboxView) {
+	sandbox, o := view.sandbox, &view.observed
+	o.filesDue = len(sandbox.Spec.Files) > 0 && sandbox.Status.FilesWritten != sandbox.Status.SandboxID
+	wake := sandbox.Annotations[v1alpha1.AnnotationWakeRequestedAt]
+	o.woken = wake != "" && wake != sandbox.Status.LastHandledWakeAt
+	idle := idleTimeout(sandbox)
+	if o.adopts && view.remote != nil {
+		idle = max(0, view.remote.TimeoutSec)
+		o.idles = idle > 0
+	}
+	if !o.idles {
+		return
+	}
+	due := o.woken
+	if o.keepsRunning {
+		view.pingLater = max(r.pings.dueIn(sandbox.UID, pingInterval(idle)), soon)
+		due = due || view.pingLater == soon
+	}
+	o.pingDue = due && !o.pinged
 }
 
 // connect finds the team: that of the open intent, of the binding, or of the spec.
@@ -128,11 +172,24 @@ func (r *SandboxReconciler) takeIn(view *sandboxView) {
 		r.takeInCreate(view, found)
 	case found.err != nil:
 		r.flights.clear(uid)
-		r.note(view, found.err)
+		r.note(view, found.purpose, found.err)
 	default:
 		r.flights.clear(uid)
 		r.troubles.forget(uid)
-		view.observed.destroyed = found.purpose == purposeDestroy
+		r.takeInSuccess(view, found)
+	}
+}
+
+func (r *SandboxReconciler) takeInSuccess(view *sandboxView, found flight[wrenn.Sandbox]) {
+	switch found.purpose {
+	case purposeDestroy:
+		view.observed.destroyed = true
+	case purposeFind:
+		view.observed.found = found.result.ID == view.sandbox.Spec.AdoptID
+	case purposeFiles:
+		view.sandbox.Status.FilesWritten = found.result.ID
+	case purposePing:
+		view.observed.pinged = true
 	}
 }
 
@@ -197,17 +254,6 @@ func unused(remote wrenn.Sandbox) bool {
 	return remote.Status.Final() &&
 		remote.LastUpdatedAt.Sub(remote.CreatedAt) <= unusedWithin &&
 		remote.LastActiveAt.Sub(remote.CreatedAt) <= time.Second
-}
-
-// claimed tells whether the remote that an annotation names is another Sandbox's. Anybody who may edit a Sandbox may write
-// that annotation; the status is the operator's own.
-func (r *SandboxReconciler) claimed(ctx context.Context, sandbox *v1alpha1.Sandbox) (bool, error) {
-	var having v1alpha1.SandboxList
-	if sandbox.Status.SandboxID == "" {
-		return false, nil
-	}
-	err := r.List(ctx, &having, client.MatchingFields{indexSandboxID: sandbox.Status.SandboxID})
-	return slices.ContainsFunc(having.Items, func(other v1alpha1.Sandbox) bool { return other.UID != sandbox.UID }), err
 }
 
 // snapshotting tells whether a Snapshot of the Sandbox is being taken: by this process, or by one before it that has

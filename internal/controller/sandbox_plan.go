@@ -66,6 +66,19 @@ type sandboxObserved struct {
 	held bool
 	// recorded tells that the annotations are up to date with the status.
 	recorded bool
+	// expired tells that the end of the sandbox's life has come; shutdown is what becomes of the object then.
+	expired  bool
+	shutdown v1alpha1.ShutdownPolicy
+	// adopts tells that the spec names a remote to take over, and found that the service has just told of it.
+	adopts, found bool
+	// filesDue tells that the files of the spec have not been written into the remote.
+	filesDue bool
+	// keepsRunning tells that the sandbox is not to stay paused for being idle.
+	keepsRunning bool
+	// woken tells that somebody has asked for the sandbox to be woken, and that was not done yet.
+	woken bool
+	// pingDue tells that the service is to be told that the remote is in use, and pinged that it just was.
+	pingDue, pinged bool
 }
 
 // sandboxAction is the one thing to do next for a Sandbox.
@@ -78,6 +91,10 @@ const (
 	sandboxDestroy sandboxAction = "Destroy"
 	// sandboxBegin writes an intent and asks for a remote.
 	sandboxBegin sandboxAction = "Begin"
+	// sandboxFind asks about the remote that is to be taken over.
+	sandboxFind sandboxAction = "Find"
+	// sandboxClaim takes it over.
+	sandboxClaim sandboxAction = "Claim"
 	// sandboxAwaitCreate waits for the create under way.
 	sandboxAwaitCreate sandboxAction = "AwaitCreate"
 	// sandboxSave writes the id of a new remote into the status, before anything else is done.
@@ -100,6 +117,16 @@ const (
 	sandboxPause sandboxAction = "Pause"
 	// sandboxResume resumes the remote.
 	sandboxResume sandboxAction = "Resume"
+	// sandboxWriteFiles writes the files of the spec into the remote.
+	sandboxWriteFiles sandboxAction = "WriteFiles"
+	// sandboxPing tells the service that the remote is in use.
+	sandboxPing sandboxAction = "Ping"
+	// sandboxExpire forgets the remote, which was destroyed at the end of its life.
+	sandboxExpire sandboxAction = "Expire"
+	// sandboxDelete deletes the object at the end of its life.
+	sandboxDelete sandboxAction = "Delete"
+	// sandboxRestExpired: nothing is to be done any more.
+	sandboxRestExpired sandboxAction = "RestExpired"
 	// sandboxReplace destroys an ended remote, to begin anew.
 	sandboxReplace sandboxAction = "Replace"
 	// sandboxReportLost reports a remote that is gone and not to be replaced.
@@ -129,12 +156,40 @@ func planSandbox(o sandboxObserved) sandboxAction {
 		return sandboxCloseIntent
 	case o.intent == intentOpen:
 		return sandboxResolveIntent
-	case !o.bound:
-		return sandboxBegin
 	case o.held:
 		return sandboxAwaitSnapshot
+	case o.expired:
+		return planSandboxExpiry(o)
+	case !o.bound:
+		return planSandboxBirth(o)
 	default:
 		return planSandboxRemote(o)
+	}
+}
+
+// planSandboxBirth gets a Sandbox its remote.
+func planSandboxBirth(o sandboxObserved) sandboxAction {
+	switch {
+	case !o.adopts:
+		return sandboxBegin
+	case !o.found:
+		return sandboxFind
+	default:
+		return sandboxClaim
+	}
+}
+
+// planSandboxExpiry ends a sandbox whose time has come.
+func planSandboxExpiry(o sandboxObserved) sandboxAction {
+	switch {
+	case o.bound && !o.destroyed:
+		return sandboxDestroy
+	case o.bound:
+		return sandboxExpire
+	case o.shutdown == v1alpha1.ShutdownPolicyDelete:
+		return sandboxDelete
+	default:
+		return sandboxRestExpired
 	}
 }
 
@@ -162,11 +217,16 @@ func planSandboxRemote(o sandboxObserved) sandboxAction {
 	case remoteEnded:
 		return planSandboxLoss(o)
 	case remoteRunning:
-		if o.mode == v1alpha1.OperatingModePaused {
+		switch {
+		case o.filesDue:
+			return sandboxWriteFiles
+		case o.mode == v1alpha1.OperatingModePaused:
 			return sandboxPause
+		case o.pingDue:
+			return sandboxPing
 		}
 	case remotePaused:
-		if o.mode == v1alpha1.OperatingModeRunning && (!o.idles || o.declaredPause) {
+		if o.mode == v1alpha1.OperatingModeRunning && o.isToRun() {
 			return sandboxResume
 		}
 	default:
@@ -178,10 +238,17 @@ func planSandboxRemote(o sandboxObserved) sandboxAction {
 	return sandboxRest
 }
 
-// planSandboxLoss replaces what was lost where the spec asks for that, or where nothing had run in it.
+// isToRun tells whether a sandbox that is declared Running and is paused is to be resumed. One that its idle timeout has
+// paused is where it should be, but for what needs it to run.
+func (o sandboxObserved) isToRun() bool {
+	return !o.idles || o.declaredPause || o.keepsRunning || o.woken || o.filesDue
+}
+
+// planSandboxLoss replaces what was lost where the spec asks for that, or where nothing had run in it. Only what the
+// operator made can it make again.
 func planSandboxLoss(o sandboxObserved) sandboxAction {
 	switch {
-	case o.recovery != v1alpha1.RecoveryPolicyRecreate && !o.unused:
+	case o.recovery != v1alpha1.RecoveryPolicyRecreate && (!o.unused || o.adopts):
 		return sandboxReportLost
 	case o.destroyed:
 		return sandboxBegin

@@ -113,8 +113,9 @@ func (r *SandboxReconciler) claims(ctx context.Context, sandbox *v1alpha1.Sandbo
 	claimed := map[string]bool{}
 	for i := range others.Items {
 		if other := &others.Items[i]; other.UID != sandbox.UID {
-			claimed[other.Status.SandboxID] = true
-			claimed[other.Annotations[v1alpha1.AnnotationSandboxID]] = true
+			for _, id := range claimsOf(other) {
+				claimed[id] = true
+			}
 		}
 	}
 	return func(id string) bool { return claimed[id] }, nil
@@ -148,8 +149,13 @@ func (r *SandboxReconciler) sweep(view *sandboxView, remotes []wrenn.Sandbox) st
 	return working(v1alpha1.ReasonCreateUnconfirmed, "a create was left half done; destroying what came of it")
 }
 
-// launch starts a flight of the Sandbox.
-func (r *SandboxReconciler) launch(view *sandboxView, purpose string, limit time.Duration, call func(context.Context) (wrenn.Sandbox, error)) {
+// launchCalmly starts a flight of the Sandbox after which nothing is in transition.
+func (r *SandboxReconciler) launchCalmly(view *sandboxView, purpose string, limit time.Duration, call func(context.Context) (wrenn.Sandbox, error)) {
 	r.flights.launch(view.sandbox.UID, client.ObjectKeyFromObject(view.sandbox), purpose, limit, call)
+}
+
+// launch starts a flight of the Sandbox, and has its outcome looked for.
+func (r *SandboxReconciler) launch(view *sandboxView, purpose string, limit time.Duration, call func(context.Context) (wrenn.Sandbox, error)) {
+	r.launchCalmly(view, purpose, limit, call)
 	view.team.Hurry()
 }

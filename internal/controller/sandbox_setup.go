@@ -29,6 +29,7 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.wakeups = &wakeups{}
 	r.flights = newFlights[wrenn.Sandbox](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)
+	r.pings = newPings()
 	r.Resolver.Pool.Subscribe(r.teamChanged)
 	if err := mgr.Add(manager.RunnableFunc(r.outliveFlights)); err != nil {
 		return err

@@ -14,9 +14,10 @@ import (
 
 // rest is where a Sandbox stands whose remote is as the spec asks.
 func (r *SandboxReconciler) rest(view *sandboxView) standing {
+	view.sandbox.Status.LastHandledWakeAt = view.sandbox.Annotations[v1alpha1.AnnotationWakeRequestedAt]
 	switch {
 	case view.observed.remote == remoteRunning:
-		return settled(v1alpha1.ReasonRunning, "the sandbox runs")
+		return settled(v1alpha1.ReasonRunning, "the sandbox runs").atTheLatest(view.pingLater)
 	case view.observed.mode == v1alpha1.OperatingModePaused:
 		return settled(v1alpha1.ReasonPaused, "the sandbox is paused, as declared")
 	default:
@@ -28,13 +29,6 @@ func (r *SandboxReconciler) rest(view *sandboxView) standing {
 func lost(view *sandboxView) standing {
 	return stalled(v1alpha1.ReasonLost, "the remote sandbox is "+string(view.remote.Status)+
 		": set spec.recoveryPolicy to Recreate for a fresh one, or delete this Sandbox")
-}
-
-// claimedByAnother is where a Sandbox stands whose annotation names a remote that it may not have.
-func claimedByAnother(view *sandboxView) standing {
-	view.sandbox.Status.SandboxID, view.remote = "", nil
-	return stalled(v1alpha1.ReasonSandboxClaimed, "the remote sandbox that the annotation "+v1alpha1.AnnotationSandboxID+
-		" names is another Sandbox's: remove the annotation for one of its own, or delete this Sandbox")
 }
 
 // awaitCall leaves the status as it is, but for a destruction that takes its time.
@@ -87,6 +81,7 @@ func (r *SandboxReconciler) describe(view *sandboxView, s standing) {
 	running := view.observed.remote == remoteRunning && s.ready == metav1.ConditionTrue
 	s.setCondition(&status.Conditions, v1alpha1.ConditionRunning, running, sandbox.Generation)
 	status.ObservedGeneration = sandbox.Generation
+	status.ExpirationTime = endOfLife(sandbox)
 	if view.team != nil && status.SandboxID != "" {
 		status.Connection = &v1alpha1.BoundConnection{Kind: view.key.Kind, Name: view.key.Name, Fingerprint: view.team.Fingerprint}
 		status.Endpoints = endpoints(view)

@@ -56,6 +56,14 @@ func (s standing) after(d time.Duration) standing {
 	return s
 }
 
+// atTheLatest asks for another look no later than after d; zero is never.
+func (s standing) atTheLatest(d time.Duration) standing {
+	if d > 0 && (s.again == 0 || d < s.again) {
+		s.again = d
+	}
+	return s
+}
+
 // unknown says that the operator cannot tell whether the object is ready.
 func (s standing) unknown() standing {
 	s.ready = metav1.ConditionUnknown

@@ -194,7 +194,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 			Refresh: SecretRefresh{Found: 200 * time.Millisecond, Missing: 100 * time.Millisecond},
 		},
 		&SandboxReconciler{
-			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: "test",
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: "test",
 			Timing: SandboxTiming{
 				Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: 300 * time.Millisecond,
 				FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
