@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -16,103 +15,6 @@ var (
 	allDeletions  = []v1alpha1.DeletionPolicy{v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyOrphan}
 	bools         = []bool{false, true}
 )
-
-// wish is a cell of the table: what is to be done for a bound, undisturbed Sandbox.
-type wish struct {
-	remote   remoteState
-	mode     v1alpha1.OperatingMode
-	idles    bool
-	declared bool
-	recovery v1alpha1.RecoveryPolicy
-	unused   bool
-}
-
-// wanted is the table itself, in the words of the specification rather than of the code.
-func wanted(w wish) sandboxAction {
-	byState := map[remoteState]sandboxAction{
-		remoteUnseen:  sandboxAwaitList,
-		remoteAbsent:  sandboxConfirm,
-		remotePending: sandboxAwaitState,
-		remoteMissing: sandboxAwaitState,
-		remoteOdd:     sandboxAwaitState,
-	}
-	if action, ok := byState[w.remote]; ok {
-		return action
-	}
-	switch fmt.Sprintf("%s, declared %s", w.remote, w.mode) {
-	case "running, declared Running", "paused, declared Paused":
-		return sandboxRest
-	case "running, declared Paused":
-		return sandboxPause
-	case "paused, declared Running":
-		// Nobody's timeout can have paused it, or it is known whose doing it was.
-		if !w.idles || w.declared {
-			return sandboxResume
-		}
-		return sandboxRest
-	}
-	// Ended: replaced where the policy says so, or where nothing was lost.
-	if w.recovery == v1alpha1.RecoveryPolicyRecreate || w.unused {
-		return sandboxReplace
-	}
-	return sandboxReportLost
-}
-
-func TestPlanSandboxCoversEveryState(t *testing.T) {
-	t.Parallel()
-	cells := 0
-	for _, remote := range allRemoteStates {
-		for _, mode := range allModes {
-			for _, recovery := range allRecoveries {
-				for _, flags := range combinations(3) {
-					w := wish{remote: remote, mode: mode, recovery: recovery, idles: flags[0], declared: flags[1], unused: flags[2]}
-					observed := sandboxObserved{
-						bound: true, recorded: true, intent: intentNone, remote: remote, mode: mode, recovery: recovery,
-						deletion: v1alpha1.DeletionPolicyDelete, idles: w.idles, declaredPause: w.declared, unused: w.unused,
-					}
-					if got := planSandbox(observed); got != wanted(w) {
-						t.Errorf("%+v: %s, want %s", w, got, wanted(w))
-					}
-					cells++
-				}
-			}
-		}
-	}
-	if want := len(allRemoteStates) * 2 * 2 * 8; cells != want {
-		t.Errorf("%d cells, want %d", cells, want)
-	}
-}
-
-func TestPlanSandboxDeletion(t *testing.T) {
-	t.Parallel()
-	for _, remote := range allRemoteStates {
-		for _, mode := range allModes {
-			for _, deletion := range allDeletions {
-				for _, flags := range combinations(3) {
-					bound, open, destroyed := flags[0], flags[1], flags[2]
-					observed := sandboxObserved{
-						deleting: true, bound: bound, remote: remote, mode: mode, deletion: deletion, intent: intentNone, destroyed: destroyed,
-						recovery: v1alpha1.RecoveryPolicyRecreate, held: true,
-					}
-					if open {
-						observed.intent = intentOpen
-					}
-					want := sandboxLetGo
-					switch {
-					case deletion == v1alpha1.DeletionPolicyOrphan:
-					case open:
-						want = sandboxResolveIntent
-					case bound && !destroyed:
-						want = sandboxDestroy
-					}
-					if got := planSandbox(observed); got != want {
-						t.Errorf("%+v: %s, want %s", observed, got, want)
-					}
-				}
-			}
-		}
-	}
-}
 
 // What must come before everything else does, whatever the rest looks like.
 func TestPlanSandboxPrecedence(t *testing.T) {
@@ -146,30 +48,6 @@ func TestPlanSandboxPrecedence(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestPlanSandboxReplacesInTwoSteps(t *testing.T) {
-	t.Parallel()
-	observed := sandboxObserved{bound: true, intent: intentNone, remote: remoteEnded, recovery: v1alpha1.RecoveryPolicyRecreate}
-	if got := planSandbox(observed); got != sandboxReplace {
-		t.Errorf("before the lost one is destroyed: %s, want %s", got, sandboxReplace)
-	}
-	observed.destroyed = true
-	if got := planSandbox(observed); got != sandboxBegin {
-		t.Errorf("after: %s, want %s", got, sandboxBegin)
-	}
-}
-
-func TestPlanSandboxRecordsLast(t *testing.T) {
-	t.Parallel()
-	observed := sandboxObserved{bound: true, intent: intentNone, remote: remoteRunning, mode: v1alpha1.OperatingModeRunning}
-	if got := planSandbox(observed); got != sandboxRecord {
-		t.Errorf("%s, want %s", got, sandboxRecord)
-	}
-	observed.mode = v1alpha1.OperatingModePaused
-	if got := planSandbox(observed); got != sandboxPause {
-		t.Errorf("%s, want %s: the spec comes before the records", got, sandboxPause)
 	}
 }
 
