@@ -17,11 +17,6 @@ const (
 	ReasonInvalidCredential = "InvalidCredential"
 	// ReasonGenerationMismatch says that the endpoint does not serve the generation that spec.generation forces.
 	ReasonGenerationMismatch = "GenerationMismatch"
-	// ReasonTeamMismatch says that the Secret holds a credential of another team than that whose sandboxes are in use
-	// through this connection. It is not used: the objects keep what they have until the Secret is right again.
-	ReasonTeamMismatch = "TeamMismatch"
-	// ReasonInUse says that the connection is being deleted and is still needed by Sandboxes or Snapshots. Waiting.
-	ReasonInUse = "InUse"
 )
 
 // Generation is a generation of the Wrenn API.
@@ -48,18 +43,6 @@ const (
 	OwnershipShared Ownership = "Shared"
 	// OwnershipExclusive says that every sandbox of the team is made by this operator.
 	OwnershipExclusive Ownership = "Exclusive"
-)
-
-// OrphanPolicy says what becomes of a remote sandbox that no object claims.
-//
-// +kubebuilder:validation:Enum=Report;Delete
-type OrphanPolicy string
-
-const (
-	// OrphanPolicyReport reports it, in a metric and an event of the connection.
-	OrphanPolicyReport OrphanPolicy = "Report"
-	// OrphanPolicyDelete destroys it after a grace time and a second look, if it is surely of this cluster's making.
-	OrphanPolicyDelete OrphanPolicy = "Delete"
 )
 
 // ConnectionLimits bounds what the operator asks of Wrenn through one credential.
@@ -129,13 +112,6 @@ type ConnectionSpec struct {
 	// +optional
 	// +default="Shared"
 	Ownership Ownership `json:"ownership,omitempty"`
-
-	// orphanPolicy says what becomes of a remote sandbox of the team that no object claims: Report (the default)
-	// reports it, Delete destroys it. Only one that carries this cluster's mark is destroyed, or any where ownership
-	// is Exclusive; always after a grace time and a second look.
-	// +optional
-	// +default="Report"
-	OrphanPolicy OrphanPolicy `json:"orphanPolicy,omitempty"`
 
 	// caBundle holds PEM certificates that the endpoint's certificate is checked against in place of the system's.
 	// +optional

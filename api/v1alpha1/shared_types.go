@@ -26,10 +26,6 @@ const (
 	// will do; a time is customary.
 	AnnotationWakeRequestedAt = "wrenn.dev/wake-requested-at"
 
-	// FinalizerInUse holds a Connection, a ClusterConnection and the Secret behind it while a Sandbox or Snapshot
-	// needs them to be let go.
-	FinalizerInUse = "wrenn.dev/in-use"
-
 	// AnnotationReconcileRequestedAt asks the operator for one more try of a stalled object. Any new value will
 	// do; a time is customary.
 	AnnotationReconcileRequestedAt = "wrenn.dev/reconcile-requested-at"

@@ -75,7 +75,7 @@ func (p *Pool) Subscribe(fn func(Change)) {
 func (p *Pool) Set(key Key, s Settings) (*Team, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	identity := hash(s.Endpoint, s.Credential.Fingerprint(), string(s.Generation), s.ProxyDomain)
+	identity := hash(s.Endpoint, s.Credential.Fingerprint(), string(s.Generation), s.ProxyDomain, string(s.CABundle))
 	team, ok := p.teams[identity]
 	if ok {
 		team.limit(s)

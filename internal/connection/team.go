@@ -51,6 +51,10 @@ type Settings struct {
 	RequestsPerSecond int32
 	// ConcurrentCreates bounds the creates under way.
 	ConcurrentCreates int32
+	// MaxSandboxes is how many sandboxes the team may have before no more are made; 0 for any number.
+	MaxSandboxes int32
+	// CABundle holds PEM certificates that are trusted in place of the system's; empty for those.
+	CABundle []byte
 }
 
 // Team is one Wrenn team as it is reached through one credential. It is safe for concurrent use.
@@ -70,15 +74,19 @@ type Team struct {
 	creates *semaphore.Weighted
 	bound   int32
 	refused bool
+	// most is how many sandboxes there may be, reserved how many of them are in the making.
+	most, reserved int32
 }
 
 func newTeam(s Settings, identity, fingerprint, userAgent string) (*Team, error) {
 	limiter := rate.NewLimiter(rate.Limit(s.RequestsPerSecond), int(2*s.RequestsPerSecond))
-	client, err := wrenn.New(s.Endpoint, s.Credential,
-		wrenn.WithGeneration(s.Generation),
-		wrenn.WithProxyDomain(s.ProxyDomain),
-		wrenn.WithRateLimit(limiter),
-		wrenn.WithUserAgent(userAgent))
+	options := []wrenn.Option{
+		wrenn.WithGeneration(s.Generation), wrenn.WithProxyDomain(s.ProxyDomain), wrenn.WithRateLimit(limiter), wrenn.WithUserAgent(userAgent),
+	}
+	if len(s.CABundle) > 0 {
+		options = append(options, wrenn.WithCABundle(s.CABundle))
+	}
+	client, err := wrenn.New(s.Endpoint, s.Credential, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +108,7 @@ func (t *Team) limit(s Settings) {
 	t.limiter.SetBurst(int(2 * s.RequestsPerSecond))
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.most = s.MaxSandboxes
 	if t.bound != s.ConcurrentCreates {
 		t.bound = s.ConcurrentCreates
 		t.creates = semaphore.NewWeighted(int64(s.ConcurrentCreates))
@@ -164,6 +173,23 @@ func (t *Team) RefuseTokens(refused bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.refused = refused
+}
+
+// Reserve takes a place among the sandboxes that the team may have, and reports whether there was one. The returned
+// function must be called when the sandbox has been observed, or will not be made.
+func (t *Team) Reserve() (release func(), ok bool) {
+	alive, _ := t.inventory.all()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.most > 0 && len(alive)+int(t.reserved) >= int(t.most) {
+		return nil, false
+	}
+	t.reserved++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.reserved--
+	}, true
 }
 
 // AcquireCreate waits until one more create may be under way. The returned function must be called when it is not any

@@ -36,12 +36,12 @@ func newFlights[R any](landed func(types.NamespacedName)) *flights[R] {
 	return &flights[R]{byUID: map[types.UID]*flight[R]{}, landed: landed}
 }
 
-// launch starts a flight for an object that has none, unless the process is about to end.
-func (f *flights[R]) launch(uid types.UID, name types.NamespacedName, purpose string, limit time.Duration, call func(context.Context) (R, error)) {
+// launch starts a flight for an object that has none, unless the process is about to end, and reports whether it did.
+func (f *flights[R]) launch(uid types.UID, name types.NamespacedName, purpose string, limit time.Duration, call func(context.Context) (R, error)) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed || f.byUID[uid] != nil {
-		return
+		return false
 	}
 	started := &flight[R]{name: name, purpose: purpose}
 	f.byUID[uid] = started
@@ -54,6 +54,7 @@ func (f *flights[R]) launch(uid types.UID, name types.NamespacedName, purpose st
 		f.mu.Unlock()
 		f.landed(name)
 	})
+	return true
 }
 
 // of returns an object's flight.

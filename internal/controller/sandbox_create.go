@@ -14,6 +14,9 @@ import (
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
 
+// limitInterval is how often a team that has as many sandboxes as it may is looked at again.
+const limitInterval = 5 * time.Second
+
 // defaultTemplate is what a sandbox starts from where its spec names nothing.
 const defaultTemplate = "minimal"
 
@@ -27,6 +30,12 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 	if err != nil || wait != nil {
 		return deref(wait), err
 	}
+	team := view.team
+	leave, ok := team.Reserve()
+	if !ok {
+		return working(v1alpha1.ReasonLimitReached, fmt.Sprintf("the team of %s has as many sandboxes as its spec.limits.maxSandboxes allows: "+
+			"delete others, or raise it", view.key)).after(limitInterval), nil
+	}
 	bound := v1alpha1.BoundConnection{Kind: view.key.Kind, Name: view.key.Name, Fingerprint: view.team.Fingerprint}
 	intent := newCreateIntent(clusterBits(r.ClusterUID), bound, request, view.team.TakesTokens(), view.sandbox.Status.SandboxID)
 	err = r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
@@ -34,10 +43,11 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 		return intent.writeTo(sandbox)
 	})
 	if err != nil {
+		leave()
 		return standing{}, err
 	}
-	team := view.team
-	r.launch(view, purposeCreate, r.Timing.Create, func(ctx context.Context) (wrenn.Sandbox, error) {
+	launched := r.launch(view, purposeCreate, r.Timing.Create, func(ctx context.Context) (wrenn.Sandbox, error) {
+		defer leave()
 		release, err := team.AcquireCreate(ctx)
 		if err != nil {
 			return wrenn.Sandbox{}, fmt.Errorf("wait for a free place among the creates: %w", err)
@@ -50,6 +60,9 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 		team.Observe(*created)
 		return *created, nil
 	})
+	if !launched {
+		leave()
+	}
 	return unchanged().after(r.Timing.ShowAfter), nil
 }
 

@@ -150,12 +150,12 @@ func (r *SandboxReconciler) sweep(view *sandboxView, remotes []wrenn.Sandbox) st
 }
 
 // launchCalmly starts a flight of the Sandbox after which nothing is in transition.
-func (r *SandboxReconciler) launchCalmly(view *sandboxView, purpose string, limit time.Duration, call func(context.Context) (wrenn.Sandbox, error)) {
-	r.flights.launch(view.sandbox.UID, client.ObjectKeyFromObject(view.sandbox), purpose, limit, call)
+func (r *SandboxReconciler) launchCalmly(view *sandboxView, purpose string, limit time.Duration, call func(context.Context) (wrenn.Sandbox, error)) bool {
+	return r.flights.launch(view.sandbox.UID, client.ObjectKeyFromObject(view.sandbox), purpose, limit, call)
 }
 
 // launch starts a flight of the Sandbox, and has its outcome looked for.
-func (r *SandboxReconciler) launch(view *sandboxView, purpose string, limit time.Duration, call func(context.Context) (wrenn.Sandbox, error)) {
-	r.launchCalmly(view, purpose, limit, call)
+func (r *SandboxReconciler) launch(view *sandboxView, purpose string, limit time.Duration, call func(context.Context) (wrenn.Sandbox, error)) bool {
 	view.team.Hurry()
+	return r.launchCalmly(view, purpose, limit, call)
 }
