@@ -84,7 +84,7 @@ func TestSandboxMovesBetweenClusters(t *testing.T) {
 	if adopted.Status.SandboxID != id {
 		t.Fatalf("status is %+v", adopted.Status)
 	}
-	if got := other.guest(adopted, "kill -0 $(cat /srv/pid) && echo alive"); got != "alive\n" {
+	if got := old.guest(adopted, "kill -0 $(cat /srv/pid) && echo alive"); got != "alive\n" {
 		t.Errorf("what ran does not any more: %q", got)
 	}
 	if n := old.calls(wrenndev.OpCreate); n != 1 {
