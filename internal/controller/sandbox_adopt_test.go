@@ -129,8 +129,7 @@ func TestSandboxAdoptedOnce(t *testing.T) {
 	for _, sandbox := range second[:2] {
 		edit(w, sandbox, func(s *v1alpha1.Sandbox) { setAnnotation(s, v1alpha1.AnnotationReconcileRequestedAt, "now") })
 	}
-	awaitReason(w, second[0], v1alpha1.ReasonRunning)
-	awaitReason(w, second[1], v1alpha1.ReasonSandboxClaimed)
+	awaitOneOf(w, second[:2], id)
 	if info, _ := w.wrenn.Sandbox(id); info.Status != wrenndev.StatusRunning {
 		t.Errorf("the remote is %q", info.Status)
 	}
@@ -156,6 +155,12 @@ func TestSandboxAdoptionRace(t *testing.T) {
 		rivals = append(rivals, sandbox)
 		w.create(sandbox)
 	}
+	awaitOneOf(w, rivals, id)
+}
+
+// awaitOneOf waits until one of the Sandboxes has a remote and the others say that it is not theirs.
+func awaitOneOf(w *world, rivals []*v1alpha1.Sandbox, id string) {
+	w.t.Helper()
 	eventually(w, "one has it and the others say so", func() error {
 		having, refused := 0, 0
 		for _, sandbox := range rivals {
