@@ -149,11 +149,12 @@ func TestPoolTellsWhatChangesAtWrenn(t *testing.T) {
 		if !told.ids()[made.ID] {
 			return fmt.Errorf("told: %v", told.ids())
 		}
+		// A list can show it while it is still being made.
+		if s := team.Lookup(made.ID); s.Sandbox == nil || s.Sandbox.Status != wrenn.StatusRunning {
+			return fmt.Errorf("looked up: %+v", s)
+		}
 		return nil
 	})
-	if s := team.Lookup(made.ID); s.Sandbox == nil || s.Sandbox.Status != wrenn.StatusRunning {
-		t.Errorf("looked up: %+v", s)
-	}
 	if err := team.Client.Sandboxes.Destroy(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
