@@ -67,7 +67,7 @@ type ConnectionLimits struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
-	MaxSandboxes *int32 `json:"maxSandboxes,omitempty"`
+	MaxSandboxes int32 `json:"maxSandboxes,omitempty"`
 }
 
 // ConnectionSpec says where a Wrenn team is and how to prove membership of it.

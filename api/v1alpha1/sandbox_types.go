@@ -240,7 +240,7 @@ type SandboxSpec struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=315360000
-	TTLSeconds *int32 `json:"ttlSeconds,omitempty"`
+	TTLSeconds int32 `json:"ttlSeconds,omitempty"`
 
 	// shutdownTime is when the sandbox's life ends, by the operator's clock. Absent: never.
 	// +optional

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"testing"
 
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -48,7 +47,7 @@ func TestConnectionBoundsItsSandboxes(t *testing.T) {
 	w.startOperator()
 	w.secret("wrenn", "apiKey", w.wrenn.APIKey())
 	connection := w.connection(w.wrenn.URL())
-	connection.Spec.Limits.MaxSandboxes = ptr.To(int32(2))
+	connection.Spec.Limits.MaxSandboxes = 2
 	w.create(connection)
 	awaitReason(w, connection, v1alpha1.ReasonConnected)
 	sandboxes := map[string]*v1alpha1.Sandbox{}

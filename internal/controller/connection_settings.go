@@ -45,10 +45,8 @@ func settingsOf(spec *v1alpha1.ConnectionSpec, namespace string, data map[string
 		ProxyDomain:       spec.ProxyDomain,
 		RequestsPerSecond: spec.Limits.RequestsPerSecond,
 		ConcurrentCreates: spec.Limits.ConcurrentCreates,
+		MaxSandboxes:      spec.Limits.MaxSandboxes,
 		CABundle:          spec.CABundle,
-	}
-	if most := spec.Limits.MaxSandboxes; most != nil {
-		settings.MaxSandboxes = *most
 	}
 	switch spec.Generation {
 	case v1alpha1.GenerationSandboxes:

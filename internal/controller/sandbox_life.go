@@ -16,8 +16,8 @@ import (
 // endOfLife returns when a Sandbox's life ends, nil for never.
 func endOfLife(sandbox *v1alpha1.Sandbox) *metav1.Time {
 	end := sandbox.Spec.ShutdownTime
-	if ttl := sandbox.Spec.TTLSeconds; ttl != nil {
-		last := metav1.NewTime(sandbox.CreationTimestamp.Add(time.Duration(*ttl) * time.Second))
+	if ttl := sandbox.Spec.TTLSeconds; ttl > 0 {
+		last := metav1.NewTime(sandbox.CreationTimestamp.Add(time.Duration(ttl) * time.Second))
 		if end == nil || last.Before(end) {
 			end = &last
 		}

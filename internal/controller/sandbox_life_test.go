@@ -19,15 +19,15 @@ func TestEndOfLife(t *testing.T) {
 	made := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	at := func(d time.Duration) *metav1.Time { return ptr.To(metav1.NewTime(made.Add(d))) }
 	for name, tc := range map[string]struct {
-		ttl      *int32
+		ttl      int32
 		shutdown *metav1.Time
 		want     *metav1.Time
 	}{
 		"never":              {},
-		"by its age":         {ttl: ptr.To(int32(60)), want: at(time.Minute)},
+		"by its age":         {ttl: 60, want: at(time.Minute)},
 		"at a time":          {shutdown: at(time.Hour), want: at(time.Hour)},
-		"at the earlier":     {ttl: ptr.To(int32(60)), shutdown: at(time.Hour), want: at(time.Minute)},
-		"at the other":       {ttl: ptr.To(int32(7200)), shutdown: at(time.Hour), want: at(time.Hour)},
+		"at the earlier":     {ttl: 60, shutdown: at(time.Hour), want: at(time.Minute)},
+		"at the other":       {ttl: 7200, shutdown: at(time.Hour), want: at(time.Hour)},
 		"before it was made": {shutdown: at(-time.Hour), want: at(-time.Hour)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestSandboxExpiryDeletesTheObject(t *testing.T) {
 	sandbox.Spec.DeletionPolicy = v1alpha1.DeletionPolicyOrphan
 	w.create(sandbox)
 	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
-	edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.TTLSeconds = ptr.To(int32(1)) })
+	edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.TTLSeconds = 1 })
 	awaitGone(w, sandbox)
 	if alive := w.alive(); len(alive) != 0 {
 		t.Errorf("left behind: %+v", alive)
@@ -189,13 +189,13 @@ func TestSandboxLifeCanBeProlonged(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
 	sandbox := w.sandbox("prolonged")
-	sandbox.Spec.TTLSeconds = ptr.To(int32(3600))
+	sandbox.Spec.TTLSeconds = 3600
 	w.create(sandbox)
 	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
 	if want := sandbox.CreationTimestamp.Add(time.Hour); !sandbox.Status.ExpirationTime.Time.Equal(want) {
 		t.Errorf("it ends at %v, want %v", sandbox.Status.ExpirationTime, want)
 	}
-	edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.TTLSeconds = ptr.To(int32(7200)) })
+	edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Spec.TTLSeconds = 7200 })
 	eventually(w, "the end is put off", func() error {
 		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(sandbox), sandbox); err != nil {
 			return err
