@@ -76,7 +76,10 @@ func TestSandboxLivesAsDeclared(t *testing.T) {
 // A new Sandbox costs two writes until it is Ready, and a third later.
 func TestSandboxWriteBudget(t *testing.T) {
 	t.Parallel()
-	w := newOperatedWorld(t, wrenndev.Config{})
+	w := newWorld(t, wrenndev.Config{})
+	w.showAfter = patience // One that takes its time costs a write more, to show it.
+	w.startOperator()
+	w.connect()
 	awaitReason(w, w.connection(""), v1alpha1.ReasonConnected)
 	before := w.writes.count.Load()
 	w.wrenn.ResetRequests()

@@ -89,7 +89,9 @@ type world struct {
 	api client.Client
 	// writes counts the operator's writes to the API server.
 	writes *countedWrites
-	stop   func()
+	// showAfter is how long a create may take before it is shown.
+	showAfter time.Duration
+	stop      func()
 }
 
 // newWorld starts one without an operator.
@@ -108,7 +110,7 @@ func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, ctx: t.Context(), wrenn: server, api: api, writes: &countedWrites{}}
+	w := &world{t: t, ctx: t.Context(), wrenn: server, api: api, writes: &countedWrites{}, showAfter: 300 * time.Millisecond}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.create(namespace)
 	w.namespace = namespace.Name
@@ -196,7 +198,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 		&SandboxReconciler{
 			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: "test",
 			Timing: SandboxTiming{
-				Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: 300 * time.Millisecond,
+				Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: w.showAfter,
 				FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
 			},
 		},
