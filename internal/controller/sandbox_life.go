@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +62,15 @@ func (r *SandboxReconciler) deleteObject(ctx context.Context, view *sandboxView)
 // expired is where a Sandbox stands whose life has ended.
 func expired() standing {
 	return settled(v1alpha1.ReasonExpired, "the end of the sandbox's life has come, and its remote was destroyed")
+}
+
+// maxWake is how much of the annotation that asks for a wake the status can hold, in bytes.
+const maxWake = 256
+
+// wakeOf returns what the annotation that asks for a wake says, cut to what the status can hold: anybody may write it.
+func wakeOf(sandbox *v1alpha1.Sandbox) string {
+	wake := sandbox.Annotations[v1alpha1.AnnotationWakeRequestedAt]
+	return strings.ToValidUTF8(wake[:min(len(wake), maxWake)], "")
 }
 
 // ping tells the service that the remote is in use. One that fails changes nothing: the next is not far. But the sandbox

@@ -114,7 +114,7 @@ func (r *SandboxReconciler) observeSpec(view *sandboxView) {
 func (r *SandboxReconciler) observeUse(view *sandboxView) {
 	sandbox, o := view.sandbox, &view.observed
 	o.filesDue = len(sandbox.Spec.Files) > 0 && sandbox.Status.FilesWritten != sandbox.Status.SandboxID
-	wake := sandbox.Annotations[v1alpha1.AnnotationWakeRequestedAt]
+	wake := wakeOf(sandbox)
 	o.woken = wake != "" && wake != sandbox.Status.LastHandledWakeAt
 	idle := idleTimeout(sandbox)
 	if o.adopts && view.remote != nil {

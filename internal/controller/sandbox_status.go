@@ -14,7 +14,7 @@ import (
 
 // rest is where a Sandbox stands whose remote is as the spec asks.
 func (r *SandboxReconciler) rest(view *sandboxView) standing {
-	view.sandbox.Status.LastHandledWakeAt = view.sandbox.Annotations[v1alpha1.AnnotationWakeRequestedAt]
+	view.sandbox.Status.LastHandledWakeAt = wakeOf(view.sandbox)
 	switch {
 	case view.observed.remote == remoteRunning:
 		return settled(v1alpha1.ReasonRunning, "the sandbox runs").atTheLatest(view.pingLater)
