@@ -82,7 +82,8 @@ func (c *Client) CloseIdleConnections() {
 	if c.settings.transport == nil {
 		c.rest.CloseIdleConnections()
 	}
-	if c.settings.streamTransport == nil {
+	// A transport that could not be copied is the caller's, also here.
+	if _, copied := c.streams.Transport.(*http.Transport); copied && c.settings.streamTransport == nil {
 		c.streams.CloseIdleConnections()
 	}
 	if _, copied := c.ports.Transport.(*http.Transport); copied {

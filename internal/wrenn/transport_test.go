@@ -49,3 +49,20 @@ func TestStreamsOverTLS(t *testing.T) {
 		t.Fatalf("calls over %s, streams over %s", rest, stream)
 	}
 }
+
+// watchedTransport is a transport of the caller's own kind.
+type watchedTransport struct {
+	http.RoundTripper
+	closed bool
+}
+
+func (t *watchedTransport) CloseIdleConnections() { t.closed = true }
+
+func TestCloseIdleConnectionsLeavesTheCallersTransportAlone(t *testing.T) {
+	mine := &watchedTransport{RoundTripper: http.DefaultTransport}
+	c := newTestClient(t, "http://localhost", WithHTTPClient(&http.Client{Transport: mine}))
+	c.CloseIdleConnections()
+	if mine.closed {
+		t.Error("the connections of somebody else's transport were closed")
+	}
+}

@@ -173,7 +173,7 @@ func TestASlowReceiverHoldsUpNothing(t *testing.T) {
 }
 
 func TestADeliveryIsBoundedInTime(t *testing.T) {
-	s := start(t, Config{DeliveryLimit: 50 * time.Millisecond, DeliveryRetries: never})
+	s := start(t, Config{DeliveryLimit: 500 * time.Millisecond, DeliveryRetries: never})
 	slow := receive(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	c := s.user(t)
 	c.webhook("slow", slow.URL)
