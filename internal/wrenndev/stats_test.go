@@ -43,7 +43,7 @@ func TestStatsShowWhatTheTeamRuns(t *testing.T) {
 			one := c.create(`{"vcpus":2,"memory_mb":100}`)
 			// As much as a create takes; with the other it can be more than the figures can tell.
 			most := map[string]int64{"S": math.MaxInt32, "C": largestHostMB}[f.name]
-			both := int32(min(most+100, math.MaxInt32))
+			both := int32(min(most+100, math.MaxInt32)) //nolint:gosec // It fits.
 			paused := c.create(fmt.Sprintf(`{"vcpus":5,"memory_mb":%d}`, most))
 			wait(t, "both are counted", func() bool {
 				return c.stats("?range=5m").Current == statsCurrent{2, 7, both}
