@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -123,38 +122,16 @@ func (r *ExecJobReconciler) resolve(ctx context.Context, view *jobView) error {
 
 // valueOf reads the value of one variable. The error is an *execrun.ConditionError where what it refers to is not there.
 func (r *ExecJobReconciler) valueOf(ctx context.Context, namespace string, variable *v1alpha1.ExecEnvVar) (string, error) {
-	missing := func(kind, name, key string, err error) (string, error) {
-		if client.IgnoreNotFound(err) != nil {
-			return "", err
-		}
-		return "", &execrun.ConditionError{Reason: v1alpha1.ReasonEnvNotFound, Message: fmt.Sprintf(
-			"waiting for key %q of %s %q, which the variable %s refers to: create it", key, kind, name, variable.Name)}
-	}
-	switch {
-	case variable.SecretKeyRef != nil:
-		ref := variable.SecretKeyRef
-		var secret corev1.Secret
-		err := r.Direct.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &secret)
-		if value, ok := secret.Data[ref.Key]; ok && err == nil {
-			return string(value), nil
-		}
-		return missing("Secret", ref.Name, ref.Key, err)
-	case variable.ConfigMapKeyRef != nil:
-		ref := variable.ConfigMapKeyRef
-		var config corev1.ConfigMap
-		err := r.Direct.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &config)
-		if value, ok := config.Data[ref.Key]; ok && err == nil {
-			return value, nil
-		}
-		if value, ok := config.BinaryData[ref.Key]; ok && err == nil {
-			return string(value), nil
-		}
-		return missing("ConfigMap", ref.Name, ref.Key, err)
-	case variable.Value != nil:
+	if variable.Value != nil {
 		return *variable.Value, nil
-	default:
-		return "", nil
 	}
+	value, err := readSource(ctx, r.Direct, namespace, variable.SecretKeyRef, variable.ConfigMapKeyRef)
+	var absent *absentSourceError
+	if errors.As(err, &absent) {
+		return "", &execrun.ConditionError{Reason: v1alpha1.ReasonEnvNotFound, Message: fmt.Sprintf(
+			"waiting for %s, which the variable %s refers to: create it", absent, variable.Name)}
+	}
+	return string(value), err
 }
 
 func isFinished(job *v1alpha1.ExecJob) bool {

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
@@ -59,49 +56,12 @@ func (r *SandboxReconciler) files(ctx context.Context, sandbox *v1alpha1.Sandbox
 	return files, nil, nil
 }
 
-// absentSourceError says which key of a Secret or ConfigMap is not there.
-type absentSourceError struct{ kind, name, key string }
-
-func (e *absentSourceError) Error() string {
-	return fmt.Sprintf("key %q of %s %q", e.key, e.kind, e.name)
-}
-
 // contentOf returns the content of one file. The error is an *absentSourceError where its source is not there.
 func (r *SandboxReconciler) contentOf(ctx context.Context, namespace string, file *v1alpha1.SandboxFile) ([]byte, error) {
-	switch {
-	case file.SecretKeyRef != nil:
-		ref := file.SecretKeyRef
-		var secret corev1.Secret
-		err := r.Direct.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &secret)
-		if content, ok := secret.Data[ref.Key]; ok && err == nil {
-			return content, nil
-		}
-		return nil, absentUnless(err, "Secret", ref.Name, ref.Key)
-	case file.ConfigMapKeyRef != nil:
-		ref := file.ConfigMapKeyRef
-		var config corev1.ConfigMap
-		err := r.Direct.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &config)
-		if content, ok := config.Data[ref.Key]; ok && err == nil {
-			return []byte(content), nil
-		}
-		if content, ok := config.BinaryData[ref.Key]; ok && err == nil {
-			return content, nil
-		}
-		return nil, absentUnless(err, "ConfigMap", ref.Name, ref.Key)
-	case file.Content != nil:
+	if file.Content != nil {
 		return []byte(*file.Content), nil
-	default:
-		return nil, nil
 	}
-}
-
-// absentUnless returns the API server's own error, or where there is none, or only that the object is not there, that the
-// source is absent.
-func absentUnless(err error, kind, name, key string) error {
-	if client.IgnoreNotFound(err) != nil {
-		return err
-	}
-	return &absentSourceError{kind: kind, name: name, key: key}
+	return readSource(ctx, r.Direct, namespace, file.SecretKeyRef, file.ConfigMapKeyRef)
 }
 
 // filesProblem tells a failure to write files as a standing.
