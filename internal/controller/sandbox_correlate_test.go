@@ -45,10 +45,12 @@ type correlateCase struct {
 func (tc correlateCase) run(t *testing.T) {
 	t.Parallel()
 	q := correlateQuery{
-		intent:  createIntent{Time: began, Token: testToken},
-		request: wrenn.CreateSandboxRequest{Template: "minimal", VCPUs: 1, MemoryMB: 512},
-		sized:   true, list: tc.list, listTime: began.Add(time.Minute), settled: began.Add(15 * time.Second),
-		limit: 5 * time.Minute, claimed: func(string) bool { return false },
+		attempt: attempt{
+			intent:  createIntent{ID: "own", Time: began, Token: testToken},
+			request: wrenn.CreateSandboxRequest{Template: "minimal", VCPUs: 1, MemoryMB: 512},
+			sized:   true, limit: 5 * time.Minute, settled: began.Add(15 * time.Second),
+		},
+		list: tc.list, listTime: began.Add(time.Minute),
 	}
 	for _, set := range tc.set {
 		set(&q)
@@ -68,7 +70,7 @@ func (tc correlateCase) run(t *testing.T) {
 
 func TestCorrelateByToken(t *testing.T) {
 	t.Parallel()
-	claimed := func(q *correlateQuery) { q.claimed = func(string) bool { return true } }
+	claimed := func(q *correlateQuery) { q.claimed = map[string]bool{"a": true} }
 	replacing := func(q *correlateQuery) { q.intent.Replaces = "a" }
 	for name, tc := range map[string]correlateCase{
 		"nothing there, list too old":  {set: []func(*correlateQuery){early}, want: verdictEarly},
@@ -107,6 +109,46 @@ func TestCorrelateWithoutToken(t *testing.T) {
 		"exclusive, snapshot's size": {set: fromSnapshot, list: []wrenn.Sandbox{listed("a", idling, larger)}, want: verdictFound, ids: []string{"a"}},
 		"exclusive, another timeout": {set: alone, list: []wrenn.Sandbox{listed("a")}, want: verdictNone},
 		"exclusive, made long after": {set: alone, list: []wrenn.Sandbox{listed("a", idling, late)}, want: verdictNone},
+	} {
+		t.Run(name, tc.run)
+	}
+}
+
+// Several creates of the same shape that were all lost share out what has come of them, and wait for each other.
+func TestCorrelateAmongRivals(t *testing.T) {
+	t.Parallel()
+	rival := func(id string, changes ...func(*attempt)) func(*correlateQuery) {
+		return func(q *correlateQuery) {
+			other := q.attempt
+			other.intent.ID = id
+			for _, change := range changes {
+				change(&other)
+			}
+			q.rivals = append(q.rivals, other)
+		}
+	}
+	earlier := func(a *attempt) { a.intent.Time = began.Add(-time.Second) }
+	later := func(a *attempt) { a.intent.Time = began.Add(time.Second) }
+	flying := func(a *attempt) { a.settled = time.Time{} }
+	unsettled := func(a *attempt) { a.settled = began.Add(time.Hour) }
+	otherShape := func(a *attempt) { a.request.TimeoutSec = 61 }
+	with := func(rivals ...func(*correlateQuery)) []func(*correlateQuery) {
+		return append([]func(*correlateQuery){tokenless, exclusive}, rivals...)
+	}
+	one, two := []wrenn.Sandbox{listed("a", idling)}, []wrenn.Sandbox{listed("b", idling), listed("a", idling)}
+	for name, tc := range map[string]correlateCase{
+		"one for the earlier":                {set: with(rival("r", earlier)), list: one, want: verdictNone},
+		"one, and the other came later":      {set: with(rival("r", later)), list: one, want: verdictFound, ids: []string{"a"}},
+		"one each, the earlier first":        {set: with(rival("r", earlier)), list: two, want: verdictFound, ids: []string{"b"}},
+		"one each, and the other is later":   {set: with(rival("r", later)), list: two, want: verdictFound, ids: []string{"a"}},
+		"at the same moment, by id":          {set: with(rival("a")), list: one, want: verdictNone},
+		"more than all have asked for":       {set: with(rival("r", later)), list: append([]wrenn.Sandbox{listed("c", idling)}, two...), want: verdictUnknown, ids: []string{"a", "b", "c"}},
+		"the other is under way":             {set: with(rival("r", later, flying)), list: one, want: verdictEarly},
+		"the other is not settled":           {set: with(rival("r", earlier, unsettled)), list: one, want: verdictEarly},
+		"nothing there for anybody":          {set: with(rival("r", unsettled)), want: verdictNone},
+		"the other asked for something else": {set: with(rival("r", earlier, flying, otherShape)), list: one, want: verdictFound, ids: []string{"a"}},
+		"the same token":                     {set: []func(*correlateQuery){rival("r", earlier)}, list: []wrenn.Sandbox{listed("a")}, want: verdictNone},
+		"the same token, under way":          {set: []func(*correlateQuery){rival("r", flying)}, list: []wrenn.Sandbox{listed("a")}, want: verdictEarly},
 	} {
 		t.Run(name, tc.run)
 	}

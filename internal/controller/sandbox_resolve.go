@@ -62,63 +62,85 @@ func (r *SandboxReconciler) decided(ctx context.Context, view *sandboxView) (sta
 	if !ok || !wrenn.ValidSandboxID(id) {
 		return standing{}, false, nil
 	}
-	claimed, err := r.claims(ctx, view.sandbox)
-	if err != nil {
+	var all v1alpha1.SandboxList
+	if err := r.List(ctx, &all); err != nil {
 		return standing{}, true, err
 	}
-	if claimed(id) {
+	if claimedBy(others(all.Items, view.sandbox))[id] {
 		return stalled(v1alpha1.ReasonCreateOutcomeUnknown, "the sandbox named by the annotation "+
 			v1alpha1.AnnotationCreateOutcome+" belongs to another Sandbox: name another").unknown(), true, nil
 	}
 	return r.adopt(view, id), true, nil
 }
 
+// correlateQuery gathers what the attempt is compared with.
 func (r *SandboxReconciler) correlateQuery(ctx context.Context, view *sandboxView) (correlateQuery, error) {
-	claimed, err := r.claims(ctx, view.sandbox)
-	if err != nil {
+	var all v1alpha1.SandboxList
+	if err := r.List(ctx, &all); err != nil {
 		return correlateQuery{}, err
 	}
 	exclusive, err := r.Resolver.Exclusive(ctx, view.key)
 	if err != nil {
 		return correlateQuery{}, err
 	}
-	request := requestOf(view.sandbox)
-	request.Template = view.intent.Template
-	list, listTime := view.team.Sandboxes()
-	return correlateQuery{
-		intent: *view.intent, request: request, sized: view.sandbox.Spec.SnapshotRef == nil,
-		list: list, listTime: listTime, settled: r.settledFrom(view), limit: r.Timing.Create,
-		exclusive: exclusive, claimed: claimed,
-	}, nil
-}
-
-// settledFrom returns from when on a list shows whatever came of the attempt.
-func (r *SandboxReconciler) settledFrom(view *sandboxView) time.Time {
-	lost := view.intent.Time
-	if r.started.After(lost) {
-		lost = r.started
-	}
-	if view.landed != nil {
-		lost = view.landed.landedAt
-	}
-	return lost.Add(r.Timing.Settle)
-}
-
-// claims returns whether another Sandbox has a remote.
-func (r *SandboxReconciler) claims(ctx context.Context, sandbox *v1alpha1.Sandbox) (func(id string) bool, error) {
-	var others v1alpha1.SandboxList
-	if err := r.List(ctx, &others); err != nil {
-		return nil, err
-	}
-	claimed := map[string]bool{}
-	for i := range others.Items {
-		if other := &others.Items[i]; other.UID != sandbox.UID {
-			for _, id := range claimsOf(other) {
-				claimed[id] = true
+	rest := others(all.Items, view.sandbox)
+	query := correlateQuery{attempt: r.attempt(view.sandbox, *view.intent), exclusive: exclusive, claimed: claimedBy(rest)}
+	query.list, query.listTime = view.team.Sandboxes()
+	for _, other := range rest {
+		create, ok := r.flights.of(other.UID)
+		intent, err := openIntent(other)
+		switch {
+		case ok && create.purpose == purposeCreate && create.done && !wrenn.IsAmbiguous(create.err):
+			// What came of this one is known, although it is not stored yet.
+			query.claimed[create.result.ID] = true
+		case err == nil && intent != nil && (other.Status.SandboxID == "" || other.Status.SandboxID == intent.Replaces):
+			if team, _ := r.Resolver.Release(other.Namespace, &intent.Connection); team == view.team {
+				query.rivals = append(query.rivals, r.attempt(other, *intent))
 			}
 		}
 	}
-	return func(id string) bool { return claimed[id] }, nil
+	return query, nil
+}
+
+// attempt is what came of a Sandbox's intent, as it is recognized.
+func (r *SandboxReconciler) attempt(sandbox *v1alpha1.Sandbox, intent createIntent) attempt {
+	request := requestOf(sandbox)
+	request.Template = intent.Template
+	begun := attempt{intent: intent, request: request, sized: sandbox.Spec.SnapshotRef == nil, limit: r.Timing.Create}
+	settled := intent.Time
+	if r.started.After(settled) {
+		settled = r.started
+	}
+	if create, ok := r.flights.of(sandbox.UID); ok && create.purpose == purposeCreate {
+		if !create.done {
+			return begun
+		}
+		settled = create.landedAt
+	}
+	begun.settled = settled.Add(r.Timing.Settle)
+	return begun
+}
+
+// others are all Sandboxes but one.
+func others(all []v1alpha1.Sandbox, sandbox *v1alpha1.Sandbox) []*v1alpha1.Sandbox {
+	found := make([]*v1alpha1.Sandbox, 0, len(all))
+	for i := range all {
+		if all[i].UID != sandbox.UID {
+			found = append(found, &all[i])
+		}
+	}
+	return found
+}
+
+// claimedBy are the ids of the remotes that one of the Sandboxes claims.
+func claimedBy(sandboxes []*v1alpha1.Sandbox) map[string]bool {
+	claimed := map[string]bool{}
+	for _, sandbox := range sandboxes {
+		for _, id := range claimsOf(sandbox) {
+			claimed[id] = true
+		}
+	}
+	return claimed
 }
 
 // adopt takes a remote for what came of the attempt.
