@@ -132,7 +132,8 @@ func (r *SandboxReconciler) observeUse(view *sandboxView) {
 	o.pingDue = due && !o.pinged
 }
 
-// connect finds the team: that of the open intent, of the binding, or of the spec.
+// connect finds the team: that of the open intent, of the binding, or of the spec. Only a binding, which nobody else can
+// write, is still good for letting go when the connection is no longer lent to the namespace.
 func (r *SandboxReconciler) connect(ctx context.Context, view *sandboxView) error {
 	sandbox := view.sandbox
 	bound := sandbox.Status.Connection
@@ -141,19 +142,23 @@ func (r *SandboxReconciler) connect(ctx context.Context, view *sandboxView) erro
 	}
 	var err error
 	switch {
-	case bound != nil && !sandbox.DeletionTimestamp.IsZero():
+	case bound == nil:
+		view.key, view.team, err = r.Resolver.Resolve(ctx, sandbox.Namespace, sandbox.Spec.ConnectionRef)
+	case !sandbox.DeletionTimestamp.IsZero() && sameConnection(bound, sandbox.Status.Connection):
 		view.key = connection.KeyOf(sandbox.Namespace, bound.Kind, bound.Name)
 		view.team, err = r.Resolver.Release(sandbox.Namespace, bound)
-	case bound != nil:
+	default:
 		view.key = connection.KeyOf(sandbox.Namespace, bound.Kind, bound.Name)
 		view.team, err = r.Resolver.Bound(ctx, sandbox.Namespace, bound)
-	default:
-		view.key, view.team, err = r.Resolver.Resolve(ctx, sandbox.Namespace, sandbox.Spec.ConnectionRef)
 	}
 	if errors.As(err, &view.unavailable) {
 		return nil
 	}
 	return err
+}
+
+func sameConnection(a, b *v1alpha1.BoundConnection) bool {
+	return a != nil && b != nil && a.Kind == b.Kind && a.Name == b.Name
 }
 
 // takeIn takes in what the object's flight has brought, if it has landed. The flight of a create stays until its outcome

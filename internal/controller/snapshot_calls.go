@@ -206,6 +206,8 @@ func (r *SnapshotReconciler) closeIntent(ctx context.Context, view *snapshotView
 	}
 	r.flights.clear(view.snapshot.UID)
 	switch {
+	case view.foreign:
+		return nameTaken(view), nil
 	case view.refusal != nil:
 		return r.refused(view), nil //nolint:nilerr // the standing tells of the refusal
 	case view.observed.take == takeDone:

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,23 @@ type snapshotOutcome struct {
 	restored bool
 }
 
+// openSnapshotIntent returns the intent that a Snapshot carries, nil where there is none. One for another name than the
+// Snapshot's is not its own.
+func openSnapshotIntent(snapshot *v1alpha1.Snapshot) (*snapshotIntent, error) {
+	text, ok := snapshot.Annotations[v1alpha1.AnnotationSnapshotIntent]
+	if !ok {
+		return nil, nil //nolint:nilnil // no intent is the usual case, not a failure
+	}
+	var intent snapshotIntent
+	if err := json.Unmarshal([]byte(text), &intent); err != nil {
+		return nil, fmt.Errorf("annotation %s is damaged: %w", v1alpha1.AnnotationSnapshotIntent, err)
+	}
+	if intent.Name != remoteName(snapshot) {
+		return nil, nil //nolint:nilnil // as above
+	}
+	return &intent, nil
+}
+
 // The purposes of a Snapshot's flights.
 const (
 	purposeCheckName = "check-name"
@@ -66,17 +84,17 @@ type snapshotView struct {
 	looked time.Time
 	// refusal is why the service refused to take the snapshot.
 	refusal error
+	// foreign tells that what has the name is somebody else's.
+	foreign bool
 }
 
 // observe gathers what the plan needs. It takes in the result of a flight that has landed, and asks nobody but the
 // caches.
 func (r *SnapshotReconciler) observe(ctx context.Context, snapshot *v1alpha1.Snapshot) (*snapshotView, error) {
 	view := &snapshotView{snapshot: snapshot, before: snapshot.DeepCopy()}
-	if text, ok := snapshot.Annotations[v1alpha1.AnnotationSnapshotIntent]; ok {
-		view.intent = &snapshotIntent{}
-		if err := json.Unmarshal([]byte(text), view.intent); err != nil {
-			return nil, fmt.Errorf("annotation %s is damaged: %w", v1alpha1.AnnotationSnapshotIntent, err)
-		}
+	var err error
+	if view.intent, err = openSnapshotIntent(snapshot); err != nil {
+		return nil, err
 	}
 	if err := r.connect(ctx, view); err != nil {
 		return nil, err
@@ -86,15 +104,31 @@ func (r *SnapshotReconciler) observe(ctx context.Context, snapshot *v1alpha1.Sna
 	o.deletion = snapshot.Spec.DeletionPolicy
 	o.chosen = snapshot.Spec.SnapshotName != ""
 	o.take = storedTake(view)
-	o.restore = view.intent != nil && view.intent.Resume && snapshot.Spec.SourcePolicy == v1alpha1.SourcePolicyResume
-	r.takeIn(view)
+	if o.sourced, err = r.sourced(ctx, view); err != nil {
+		return nil, err
+	}
+	o.restore = o.sourced && view.intent.Resume && snapshot.Spec.SourcePolicy == v1alpha1.SourcePolicyResume
+	if err := r.takeIn(ctx, view); err != nil {
+		return nil, err
+	}
 	if o.deleting {
-		var err error
 		if o.awaited, err = r.awaited(ctx, snapshot); err != nil {
 			return nil, err
 		}
 	}
 	return view, nil
+}
+
+// sourced tells whether the Sandbox that the spec names has the remote that the intent is about. Anybody who may edit the
+// Snapshot may write an intent: it is no reason to touch the remote of another Sandbox.
+func (r *SnapshotReconciler) sourced(ctx context.Context, view *snapshotView) (bool, error) {
+	if view.intent == nil {
+		return false, nil
+	}
+	var sandbox v1alpha1.Sandbox
+	key := client.ObjectKey{Namespace: view.snapshot.Namespace, Name: view.snapshot.Spec.SandboxRef.Name}
+	err := r.Get(ctx, key, &sandbox)
+	return err == nil && sandbox.Status.SandboxID == view.intent.SandboxID, client.IgnoreNotFound(err)
 }
 
 // connect finds the team that the Snapshot was or is being taken through.
@@ -108,10 +142,10 @@ func (r *SnapshotReconciler) connect(ctx context.Context, view *snapshotView) er
 	}
 	view.key = connection.KeyOf(view.snapshot.Namespace, bound.Kind, bound.Name)
 	var err error
-	if view.snapshot.DeletionTimestamp.IsZero() {
-		view.team, err = r.Resolver.Bound(ctx, view.snapshot.Namespace, bound)
-	} else {
+	if !view.snapshot.DeletionTimestamp.IsZero() && sameConnection(bound, view.snapshot.Status.Connection) {
 		view.team, err = r.Resolver.Release(view.snapshot.Namespace, bound)
+	} else {
+		view.team, err = r.Resolver.Bound(ctx, view.snapshot.Namespace, bound)
 	}
 	if errors.As(err, &view.unavailable) {
 		return nil
@@ -135,36 +169,70 @@ func storedTake(view *snapshotView) takeState {
 
 // takeIn takes in what the object's flight has brought, if it has landed. What tells of the remote snapshot stays until
 // it is stored.
-func (r *SnapshotReconciler) takeIn(view *snapshotView) {
+func (r *SnapshotReconciler) takeIn(ctx context.Context, view *snapshotView) error {
 	o, uid := &view.observed, view.snapshot.UID
 	found, ok := r.flights.of(uid)
 	switch {
 	case !ok:
-		return
+		return nil
 	case !found.done:
 		o.flying = true
-		return
-	case view.intent != nil && found.result.remote != nil && found.purpose != purposeCheckName:
+		return nil
+	case view.intent != nil && found.purpose == purposeLook && found.result.remote != nil:
+		return r.takeInFound(ctx, view, found)
+	case view.intent != nil && found.purpose != purposeCheckName && found.result.remote != nil:
 		r.takeInRemote(view, found)
-		return
+		return nil
 	case found.purpose == purposeTake && clearlyNot(found):
 		o.take, view.refusal = takeRefused, found.err
-		return
+		return nil
 	case found.purpose == purposeLook && found.err == nil:
 		view.looked = found.result.looked
 		if view.looked.After(r.settledFrom(view)) {
 			o.take = takeAbsent
 		}
-		return
+		return nil
 	}
 	r.flights.clear(uid)
 	if found.err != nil {
 		r.troubles.note(view.snapshot, problemOf(found.err), askedToWait(found.err))
-		return
+		return nil
 	}
 	o.deleted = found.purpose == purposeDelete
 	o.free = found.purpose == purposeCheckName && found.result.remote == nil
 	o.taken = found.purpose == purposeCheckName && found.result.remote != nil
+	return nil
+}
+
+// takeInFound takes in a remote snapshot that was found under the name, if it can be what came of the attempt.
+func (r *SnapshotReconciler) takeInFound(ctx context.Context, view *snapshotView, found flight[snapshotOutcome]) error {
+	foreign, err := r.foreign(ctx, view, found.result.remote)
+	if err != nil {
+		return err
+	}
+	if foreign {
+		view.observed.take, view.foreign = takeRefused, true
+		return nil
+	}
+	r.takeInRemote(view, found)
+	return nil
+}
+
+// foreign tells that a remote snapshot is not what came of the Snapshot, whatever its intent says: it was there before
+// the object, or another object has it.
+func (r *SnapshotReconciler) foreign(ctx context.Context, view *snapshotView, remote *wrenn.Snapshot) (bool, error) {
+	if remote.CreatedAt.Before(view.snapshot.CreationTimestamp.Add(-clockSkew)) {
+		return true, nil
+	}
+	var all v1alpha1.SnapshotList
+	err := r.List(ctx, &all)
+	return slices.ContainsFunc(all.Items, func(other v1alpha1.Snapshot) bool {
+		if other.UID == view.snapshot.UID || other.Status.SnapshotName != remote.Name || other.Status.Connection == nil {
+			return false
+		}
+		team, _ := r.Resolver.Release(other.Namespace, other.Status.Connection)
+		return team == view.team
+	}), err
 }
 
 // takeInRemote takes in a remote snapshot that is there. Where only the resuming of its source has failed, that is

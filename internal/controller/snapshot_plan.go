@@ -35,6 +35,8 @@ type snapshotObserved struct {
 	free bool
 	// taken tells that a list has just shown somebody else to have the name.
 	taken bool
+	// sourced tells that the Sandbox named in the spec has the remote that the intent is about.
+	sourced bool
 	// restore tells that the source is to be resumed and has not been.
 	restore bool
 	// awaited tells that a Sandbox is still to be started from it.
@@ -84,7 +86,7 @@ func planSnapshot(o snapshotObserved) snapshotAction {
 		return snapshotCloseIntent
 	case o.take == takeOpen:
 		return snapshotLook
-	case o.take == takeAbsent && !o.deleting:
+	case o.take == takeAbsent && o.sourced && !o.deleting:
 		return snapshotTakeAgain
 	case o.take == takeAbsent:
 		return snapshotCloseIntent

@@ -22,7 +22,7 @@ func wantsSnapshot(o snapshotObserved) snapshotAction {
 	case takeOpen:
 		return snapshotLook
 	case takeAbsent:
-		if o.deleting {
+		if o.deleting || !o.sourced {
 			return snapshotCloseIntent
 		}
 		return snapshotTakeAgain
@@ -65,10 +65,10 @@ func TestPlanSnapshotCoversEveryState(t *testing.T) {
 	t.Parallel()
 	for _, take := range allTakeStates {
 		for _, deletion := range allDeletions {
-			for _, f := range combinations(9) {
+			for _, f := range combinations(10) {
 				o := snapshotObserved{
 					take: take, deletion: deletion, flying: f[0], deleting: f[1], unsaved: f[2] && take == takeDone, chosen: f[3],
-					free: f[4], taken: f[5] && !f[4], restore: f[6] && take == takeDone, awaited: f[7], deleted: f[8],
+					free: f[4], taken: f[5] && !f[4], restore: f[6] && take == takeDone, awaited: f[7], deleted: f[8], sourced: f[9],
 				}
 				if got, want := planSnapshot(o), wantsSnapshot(o); got != want {
 					t.Errorf("%+v: %s, want %s", o, got, want)

@@ -87,6 +87,8 @@ type world struct {
 	wrenn     *wrenndev.Server
 	// api reads and writes objects as a user does, without a cache.
 	api client.Client
+	// neighbours are other namespaces that the operator sees to.
+	neighbours []string
 	// writes counts the operator's writes to the API server.
 	writes *countedWrites
 	// showAfter is how long a create may take before it is shown.
@@ -111,10 +113,15 @@ func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, ctx: t.Context(), wrenn: server, api: api, writes: &countedWrites{}, showAfter: 300 * time.Millisecond}
+	w.namespace = w.newNamespace()
+	return w
+}
+
+func (w *world) newNamespace() string {
+	w.t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.create(namespace)
-	w.namespace = namespace.Name
-	return w
+	return namespace.Name
 }
 
 // newOperatedWorld starts one with an operator and a Connection named default.
@@ -155,13 +162,17 @@ func (w *world) startOperator() {
 func (w *world) newManager(ctx context.Context, pool *connection.Pool) manager.Manager {
 	w.t.Helper()
 	counted := w.writes.wrap(cluster.RESTConfig())
+	namespaces := map[string]cache.Config{w.namespace: {}}
+	for _, neighbour := range w.neighbours {
+		namespaces[neighbour] = cache.Config{}
+	}
 	mgr, err := ctrl.NewManager(counted, ctrl.Options{
 		Scheme:                  scheme,
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
 		GracefulShutdownTimeout: ptr.To(patience),
 		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
-		Cache:                   cache.Options{DefaultNamespaces: map[string]cache.Config{w.namespace: {}}},
+		Cache:                   cache.Options{DefaultNamespaces: namespaces},
 	})
 	if err != nil {
 		w.t.Fatal(err)
