@@ -266,8 +266,14 @@ func edit[T client.Object](w *world, obj T, change func(T)) {
 // eventually waits until check succeeds.
 func eventually(w *world, what string, check func() error) {
 	w.t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
+	eventuallyWithin(w, patience, 20*time.Millisecond, what, check)
+}
+
+// eventuallyWithin waits for as long as limit until check, which is made once in each interval, succeeds.
+func eventuallyWithin(w *world, limit, interval time.Duration, what string, check func() error) {
+	w.t.Helper()
+	deadline := time.After(limit)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		err := check()
@@ -276,7 +282,7 @@ func eventually(w *world, what string, check func() error) {
 		}
 		select {
 		case <-deadline:
-			w.t.Fatalf("%s: not within %s: %v", what, patience, err)
+			w.t.Fatalf("%s: not within %s: %v", what, limit, err)
 		case <-tick.C:
 		}
 	}
