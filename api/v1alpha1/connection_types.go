@@ -19,6 +19,14 @@ const (
 	ReasonGenerationMismatch = "GenerationMismatch"
 )
 
+// Reasons of the events that a Connection or ClusterConnection gets besides those of its conditions.
+const (
+	// ReasonOrphansFound says that sandboxes of the team belong to no Sandbox of this cluster.
+	ReasonOrphansFound = "OrphansFound"
+	// ReasonOrphanDestroyed says that such sandboxes were destroyed, as spec.orphanPolicy asks.
+	ReasonOrphanDestroyed = "OrphanDestroyed"
+)
+
 // Generation is a generation of the Wrenn API.
 //
 // +kubebuilder:validation:Enum=Auto;Sandboxes;Capsules
@@ -43,6 +51,18 @@ const (
 	OwnershipShared Ownership = "Shared"
 	// OwnershipExclusive says that every sandbox of the team is made by this operator.
 	OwnershipExclusive Ownership = "Exclusive"
+)
+
+// OrphanPolicy says what becomes of a sandbox of the team that no Sandbox of the cluster claims.
+//
+// +kubebuilder:validation:Enum=Report;Delete
+type OrphanPolicy string
+
+const (
+	// OrphanPolicyReport tells of it in an event and a metric, and leaves it alone.
+	OrphanPolicyReport OrphanPolicy = "Report"
+	// OrphanPolicyDelete destroys it as well, if this operator made it or the team is Exclusive.
+	OrphanPolicyDelete OrphanPolicy = "Delete"
 )
 
 // ConnectionLimits bounds what the operator asks of Wrenn through one credential.
@@ -112,6 +132,14 @@ type ConnectionSpec struct {
 	// +optional
 	// +default="Shared"
 	Ownership Ownership `json:"ownership,omitempty"`
+
+	// orphanPolicy says what becomes of a sandbox of the team that no Sandbox of this cluster has claimed for a while.
+	// Report (the default) tells of it in an event and a metric. Delete destroys it as well, if it carries this
+	// cluster's mark, or whatever it is where ownership is Exclusive. Where several connections lead to the team, all
+	// of them must say so.
+	// +optional
+	// +default="Report"
+	OrphanPolicy OrphanPolicy `json:"orphanPolicy,omitempty"`
 
 	// caBundle holds PEM certificates that the endpoint's certificate is checked against in place of the system's.
 	// +optional

@@ -23,6 +23,7 @@ type options struct {
 	sandboxes       controller.SandboxTiming
 	snapshots       controller.SnapshotTiming
 	secrets         controller.SecretRefresh
+	orphans         controller.OrphanTiming
 	logging         zap.Options
 }
 
@@ -33,6 +34,7 @@ func parseOptions(args []string) options {
 		sandboxes: controller.DefaultSandboxTiming,
 		snapshots: controller.DefaultSnapshotTiming,
 		secrets:   controller.DefaultSecretRefresh,
+		orphans:   controller.DefaultOrphanTiming,
 	}
 	flags := flag.NewFlagSet("manager", flag.ExitOnError)
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "where metrics are served; 0 to serve none")
@@ -50,6 +52,8 @@ func parseOptions(args []string) options {
 	flags.DurationVar(&o.sandboxes.Settle, "settle-time", o.sandboxes.Settle,
 		"how long after a call was lost a list is trusted to show what came of it")
 	flags.DurationVar(&o.secrets.Found, "secret-refresh-interval", o.secrets.Found, "how often the Secret of a connection is read")
+	flags.DurationVar(&o.orphans.Grace, "orphan-grace-period", o.orphans.Grace,
+		"how long a remote sandbox must have belonged to no Sandbox before it is reported or destroyed")
 	o.logging.BindFlags(flags)
 	_ = flags.Parse(args) // ExitOnError
 	o.snapshots.Settle = o.sandboxes.Settle

@@ -105,19 +105,24 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 	recorder := mgr.GetEventRecorder("wrenn-operator")
 	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
 	holds := controller.NewHolds()
+	sandboxes := &controller.SandboxReconciler{
+		Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds,
+		ClusterUID: clusterUID, Timing: opts.sandboxes,
+	}
 	for _, each := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		&controller.ConnectionReconciler{
 			Client: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Pool: pool, Recorder: recorder,
 			OperatorNamespace: opts.namespace, Refresh: opts.secrets,
 		},
-		&controller.SandboxReconciler{
-			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds,
-			ClusterUID: clusterUID, Timing: opts.sandboxes,
-		},
+		sandboxes,
 		&controller.SnapshotReconciler{
 			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, Timing: opts.snapshots,
 		},
 		&controller.ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder},
+		&controller.OrphanSweeper{
+			Client: mgr.GetClient(), Direct: direct, Pool: pool, Sandboxes: sandboxes, Recorder: recorder,
+			ClusterUID: clusterUID, Timing: opts.orphans,
+		},
 	} {
 		if err := each.SetupWithManager(mgr); err != nil {
 			return err

@@ -115,6 +115,17 @@ func (p *Pool) Get(key Key) (*Team, bool) {
 	return team, ok
 }
 
+// Teams returns the teams in use, each with the connections that lead to it.
+func (p *Pool) Teams() map[*Team][]Key {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	teams := make(map[*Team][]Key, len(p.teams))
+	for key, identity := range p.keys {
+		teams[p.teams[identity]] = append(teams[p.teams[identity]], key)
+	}
+	return teams
+}
+
 // Close stops every poller and waits for them.
 func (p *Pool) Close() {
 	p.cancel()

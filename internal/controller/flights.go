@@ -67,6 +67,17 @@ func (f *flights[R]) of(uid types.UID) (flight[R], bool) {
 	return flight[R]{}, false
 }
 
+// all returns every flight.
+func (f *flights[R]) all() []flight[R] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	found := make([]flight[R], 0, len(f.byUID))
+	for _, each := range f.byUID {
+		found = append(found, *each)
+	}
+	return found
+}
+
 // clear drops a flight that has landed and been taken in.
 func (f *flights[R]) clear(uid types.UID) {
 	f.mu.Lock()

@@ -158,6 +158,12 @@ func TestSandboxHeldWhileItCannotBeDestroyed(t *testing.T) {
 // handle is the remote of a Sandbox, as a person with the key sees it.
 func (w *world) handle(sandbox *v1alpha1.Sandbox) *wrenn.SandboxHandle {
 	w.t.Helper()
+	return w.client().Sandbox(sandbox.Status.SandboxID)
+}
+
+// client does what people do at Wrenn without the operator.
+func (w *world) client() *wrenn.Client {
+	w.t.Helper()
 	key, err := wrenn.APIKey(w.wrenn.APIKey())
 	if err != nil {
 		w.t.Fatal(err)
@@ -167,7 +173,7 @@ func (w *world) handle(sandbox *v1alpha1.Sandbox) *wrenn.SandboxHandle {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(c.CloseIdleConnections)
-	return c.Sandbox(sandbox.Status.SandboxID)
+	return c
 }
 
 // use runs commands in the remote until the service has seen that something has.

@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
-	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
 )
 
@@ -39,16 +38,7 @@ func awaitUntroubled(w *world, snapshot *v1alpha1.Snapshot) {
 // remoteSnapshots are the names of the team's snapshots.
 func (w *world) remoteSnapshots() []string {
 	w.t.Helper()
-	key, err := wrenn.APIKey(w.wrenn.APIKey())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	c, err := wrenn.New(w.wrenn.URL(), key)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer c.CloseIdleConnections()
-	list, err := c.Snapshots.List(w.ctx)
+	list, err := w.client().Snapshots.List(w.ctx)
 	if err != nil {
 		w.t.Fatal(err)
 	}

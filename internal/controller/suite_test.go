@@ -34,6 +34,9 @@ import (
 // patience bounds every wait of these tests. It is far beyond what a busy machine needs.
 const patience = time.Minute
 
+// clusterUID is the identity that the operators of these tests take their cluster's to be.
+const clusterUID = "test"
+
 var (
 	cluster *localkube.ControlPlane
 	scheme  = runtime.NewScheme()
@@ -93,7 +96,11 @@ type world struct {
 	writes *countedWrites
 	// showAfter is how long a create may take before it is shown.
 	showAfter time.Duration
-	stop      func()
+	// orphans is how patient the sweeper is.
+	orphans OrphanTiming
+	// direct is what the sweeper reads from the API server by, in place of the real client.
+	direct func(client.Reader) client.Reader
+	stop   func()
 }
 
 // newWorld starts one without an operator.
@@ -112,7 +119,11 @@ func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, ctx: t.Context(), wrenn: server, api: api, writes: &countedWrites{}, showAfter: 300 * time.Millisecond}
+	w := &world{
+		t: t, ctx: t.Context(), wrenn: server, api: api, writes: &countedWrites{}, showAfter: 300 * time.Millisecond,
+		orphans: OrphanTiming{Grace: patience, Look: 50 * time.Millisecond, Call: 10 * time.Second},
+		direct:  func(server client.Reader) client.Reader { return server },
+	}
 	w.namespace = w.newNamespace()
 	return w
 }
@@ -199,6 +210,13 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 	recorder := mgr.GetEventRecorder("test")
 	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
 	holds := NewHolds()
+	sandboxes := &SandboxReconciler{
+		Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: clusterUID,
+		Timing: SandboxTiming{
+			Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: w.showAfter,
+			FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
+		},
+	}
 	return []interface {
 		SetupWithManager(mgr ctrl.Manager) error
 	}{
@@ -206,13 +224,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 			Client: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Pool: pool, Recorder: recorder, OperatorNamespace: w.namespace,
 			Refresh: SecretRefresh{Found: 200 * time.Millisecond, Missing: 100 * time.Millisecond},
 		},
-		&SandboxReconciler{
-			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: "test",
-			Timing: SandboxTiming{
-				Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: w.showAfter,
-				FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
-			},
-		},
+		sandboxes,
 		&SnapshotReconciler{
 			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds,
 			Timing: SnapshotTiming{
@@ -221,6 +233,10 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 			},
 		},
 		&ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder},
+		&OrphanSweeper{
+			Client: mgr.GetClient(), Direct: w.direct(direct), Pool: pool, Sandboxes: sandboxes, Recorder: recorder,
+			ClusterUID: clusterUID, Timing: w.orphans,
+		},
 	}
 }
 
