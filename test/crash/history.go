@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
+)
+
+// history is what was seen of a world from its beginning: every version of every object, and what became of the remotes.
+type history struct {
+	mu sync.Mutex
+	// owners tell for which Sandbox a remote was made, by the idle timeout that it carries: a token, or that of the spec,
+	// of which no two Sandboxes of a world have the same.
+	owners map[int32]types.UID
+	// names of the Sandboxes.
+	names map[types.UID]string
+	// had are the Sandboxes whose status has named a remote.
+	had map[string]types.UID
+	// ends are when remotes ended, and byHand what somebody did to them past the operator.
+	ends   map[string]time.Time
+	byHand map[string]fate
+	// letGo are the Sandboxes that somebody has deleted, or whose life has an end.
+	letGo map[types.UID]bool
+	// orphaned are those that are to leave their remotes behind.
+	orphaned map[types.UID]bool
+	// took are the remotes that an operator has destroyed although nobody had asked for that.
+	took []string
+	// broken are versions of objects that contradict the rules of their conditions.
+	broken []string
+}
+
+// fate is what was done to a remote past the operator.
+type fate struct {
+	// ended: it was destroyed; used: after something had run in it.
+	ended, used bool
+	// paused: it was paused.
+	paused bool
+}
+
+func newHistory() *history {
+	return &history{
+		owners: map[int32]types.UID{}, names: map[types.UID]string{}, had: map[string]types.UID{}, ends: map[string]time.Time{},
+		byHand: map[string]fate{}, letGo: map[types.UID]bool{}, orphaned: map[types.UID]bool{},
+	}
+}
+
+// follow watches all objects of a namespace until the context ends.
+func (h *history) follow(ctx context.Context, group *sync.WaitGroup, api client.WithWatch, namespace string) error {
+	for _, list := range []client.ObjectList{
+		&v1alpha1.SandboxList{}, &v1alpha1.SnapshotList{}, &v1alpha1.ConnectionList{}, &v1alpha1.ExecJobList{},
+	} {
+		changes, err := api.Watch(ctx, list, client.InNamespace(namespace))
+		if err != nil {
+			return err
+		}
+		group.Go(func() {
+			defer changes.Stop()
+			for change := range changes.ResultChan() {
+				if obj, ok := change.Object.(client.Object); ok && change.Type != watch.Deleted {
+					h.sees(obj)
+				}
+			}
+		})
+	}
+	return nil
+}
+
+// sees takes in one version of an object.
+func (h *history) sees(obj client.Object) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, wrong := range contradictions(obj) {
+		h.broken = append(h.broken, fmt.Sprintf("%T %s, version %s: %s", obj, obj.GetName(), obj.GetResourceVersion(), wrong))
+	}
+	sandbox, ok := obj.(*v1alpha1.Sandbox)
+	if !ok {
+		return
+	}
+	h.names[sandbox.UID] = sandbox.Name
+	var intent struct {
+		Token int32 `json:"token"`
+	}
+	if json.Unmarshal([]byte(sandbox.Annotations[v1alpha1.AnnotationCreateIntent]), &intent) == nil && intent.Token != 0 {
+		h.owners[-intent.Token] = sandbox.UID
+	}
+	if idle := sandbox.Spec.IdleTimeoutSeconds; idle != nil && *idle > 0 {
+		h.owners[*idle] = sandbox.UID
+	}
+	if id := sandbox.Status.SandboxID; id != "" {
+		h.had[id] = sandbox.UID
+	}
+	if sandbox.Spec.TTLSeconds > 0 || sandbox.Spec.ShutdownTime != nil {
+		h.letGo[sandbox.UID] = true
+	}
+}
+
+// deletes notes that somebody is about to delete a Sandbox.
+func (h *history) deletes(sandbox *v1alpha1.Sandbox) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.letGo[sandbox.UID] = true
+	h.orphaned[sandbox.UID] = sandbox.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan
+}
+
+// suffers notes what somebody is about to do to a remote.
+func (h *history) suffers(id string, does fate) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f := h.byHand[id]
+	h.byHand[id] = fate{ended: f.ended || does.ended, used: f.used || does.used, paused: f.paused || does.paused}
+}
+
+// destroys notes that an operator is about to destroy a remote.
+func (h *history) destroys(server *wrenndev.Server, id string) {
+	row, ok := server.Sandbox(id)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	uid, owned := h.had[id]
+	live := ok && (row.Status == wrenndev.StatusRunning || row.Status == wrenndev.StatusPaused || row.Status == wrenndev.StatusMissing)
+	if live && owned && !h.letGo[uid] && !h.byHand[id].ended {
+		h.took = append(h.took, fmt.Sprintf("%s of Sandbox %s was destroyed while it was %s", id, h.names[uid], row.Status))
+	}
+}
+
+// ended notes that a remote has ended.
+func (h *history) ended(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, known := h.ends[id]; !known {
+		h.ends[id] = time.Now()
+	}
+}
+
+// fateOf is what was done to a remote.
+func (h *history) fateOf(id string) fate {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.byHand[id]
+}
+
+// contradictions are the rules of the conditions that a version of an object breaks.
+func contradictions(obj client.Object) []string {
+	conditions, observed := conditionsOf(obj)
+	var wrong []string
+	holds := func(conditionType string) bool { return meta.IsStatusConditionTrue(conditions, conditionType) }
+	reconciling, stalled := holds(v1alpha1.ConditionReconciling), holds(v1alpha1.ConditionStalled)
+	if holds(v1alpha1.ConditionReady) && (reconciling || stalled) {
+		wrong = append(wrong, "Ready and Reconciling or Stalled at once")
+	}
+	if reconciling && stalled {
+		wrong = append(wrong, "Reconciling and Stalled at once")
+	}
+	if observed > obj.GetGeneration() {
+		wrong = append(wrong, fmt.Sprintf("observedGeneration %d of generation %d", observed, obj.GetGeneration()))
+	}
+	if len(conditions) == 0 && observed != -1 {
+		wrong = append(wrong, fmt.Sprintf("observedGeneration %d before the first visit", observed))
+	}
+	return wrong
+}
+
+// conditionsOf are an object's conditions and the generation that its status speaks of.
+func conditionsOf(obj client.Object) ([]metav1.Condition, int64) {
+	switch o := obj.(type) {
+	case *v1alpha1.Sandbox:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *v1alpha1.Snapshot:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *v1alpha1.ExecJob:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *v1alpha1.Connection:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	}
+	return nil, 0
+}

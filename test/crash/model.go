@@ -1,0 +1,36 @@
+package main
+
+import (
+	"time"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
+)
+
+// wanted is the reference model: where a Sandbox comes to rest, by its spec and by what was done to its remote past the
+// operator. It says nothing of how it gets there.
+func wanted(sandbox *v1alpha1.Sandbox, suffered fate) want {
+	spec := sandbox.Spec
+	idles := spec.IdleTimeoutSeconds != nil && *spec.IdleTimeoutSeconds > 0
+	switch {
+	case hasExpired(sandbox):
+		return want{reasons: []string{v1alpha1.ReasonExpired}}
+	case suffered.ended && (suffered.used || spec.AdoptID != "") && spec.RecoveryPolicy != v1alpha1.RecoveryPolicyRecreate:
+		return want{reasons: []string{v1alpha1.ReasonLost}}
+	case spec.OperatingMode == v1alpha1.OperatingModePaused:
+		return want{reasons: []string{v1alpha1.ReasonPaused}, state: wrenndev.StatusPaused}
+	case suffered.paused && !suffered.ended && idles && sandbox.Status.State == v1alpha1.SandboxState(wrenndev.StatusPaused):
+		// A pause that nobody declared is an idle pause, wherever there can be one.
+		return want{reasons: []string{v1alpha1.ReasonIdlePaused}, state: wrenndev.StatusPaused}
+	default:
+		return want{reasons: []string{v1alpha1.ReasonRunning}, state: wrenndev.StatusRunning}
+	}
+}
+
+// hasExpired tells whether the end of a Sandbox's life has come.
+func hasExpired(sandbox *v1alpha1.Sandbox) bool {
+	spec := sandbox.Spec
+	born := sandbox.CreationTimestamp.Time
+	return spec.TTLSeconds > 0 && time.Since(born) > time.Duration(spec.TTLSeconds)*time.Second ||
+		spec.ShutdownTime != nil && time.Now().After(spec.ShutdownTime.Time)
+}
