@@ -26,6 +26,9 @@ const (
 	// ConditionComplete is True on an ExecJob whose command ended with exit code 0. It is absent until then.
 	ConditionComplete = "Complete"
 
+	// ConditionSuspended is True on an ExecJob that spec.suspend holds. It is absent otherwise.
+	ConditionSuspended = "Suspended"
+
 	// ConditionFailed is True on an ExecJob that will not run again and did not succeed. It is absent otherwise.
 	ConditionFailed = "Failed"
 )

@@ -2,46 +2,6 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Reasons of an ExecJob's conditions while it has not finished. Reconciling is True with each.
-const (
-	// ReasonStarting says that the command is being started.
-	ReasonStarting = "Starting"
-	// ReasonExecuting says that the command runs.
-	ReasonExecuting = "Executing"
-	// ReasonReattaching says that the stream of a running command was lost and is being taken up again.
-	ReasonReattaching = "Reattaching"
-	// ReasonSandboxPaused says that the Sandbox is declared Paused: the job waits, or is frozen with it.
-	ReasonSandboxPaused = "SandboxPaused"
-	// ReasonStopping says that the processes of the command are being ended.
-	ReasonStopping = "Stopping"
-	// ReasonEnvNotFound says that a Secret or ConfigMap that spec.env refers to, or the key in it, is not there.
-	// Waiting.
-	ReasonEnvNotFound = "EnvNotFound"
-	// ReasonOutputBlocked says that the API server refuses the output ConfigMap, for a quota for instance. The
-	// command goes on; its output is stored when the refusal ends.
-	ReasonOutputBlocked = "OutputBlocked"
-)
-
-// Reasons of a finished ExecJob's conditions. They never change again.
-const (
-	// ReasonSucceeded says that the command ended with exit code 0. Complete and Ready are True.
-	ReasonSucceeded = "Succeeded"
-	// ReasonNonZeroExit says that the command ended with another exit code. Failed is True.
-	ReasonNonZeroExit = "NonZeroExit"
-	// ReasonSignaled says that a signal ended the command. Failed is True.
-	ReasonSignaled = "Signaled"
-	// ReasonDeadlineExceeded says that the command ran past activeDeadlineSeconds and was ended. Failed is True.
-	ReasonDeadlineExceeded = "DeadlineExceeded"
-	// ReasonSandboxLost says that the remote sandbox was gone before the command's end was known. Failed is True.
-	ReasonSandboxLost = "SandboxLost"
-	// ReasonExitUnknown says that the command does not run any more and has left no exit code: it, or somebody, has
-	// removed the operator's files from the sandbox or ended its supervisor. Failed is True.
-	ReasonExitUnknown = "ExitUnknown"
-	// ReasonStartFailed says that the sandbox cannot run the command at all, for want of /bin/sh for instance.
-	// Failed is True.
-	ReasonStartFailed = "StartFailed"
-)
-
 // ExecEnvVar is one environment variable of the command.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.value), has(self.secretKeyRef), has(self.configMapKeyRef)].exists_one(x, x)",message="set exactly one of value, secretKeyRef and configMapKeyRef"
@@ -86,10 +46,15 @@ type ExecOutput struct {
 	TailBytes int32 `json:"tailBytes,omitempty"`
 }
 
-// ExecJobSpec is one command and where it runs. Immutable.
+// ExecJobSpec is one command and where it runs. What may change is suspend, backoffLimit, activeDeadlineSeconds and
+// ttlSecondsAfterFinished, as in a Job of batch/v1; all that says what is run is immutable.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.command) != has(self.script)",message="set exactly one of command (an argv) and script (a text for /bin/sh)"
-// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the spec of an ExecJob is immutable: create another ExecJob"
+// +kubebuilder:validation:XValidation:rule="self.sandboxRef == oldSelf.sandboxRef && self.output == oldSelf.output",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.command) == has(oldSelf.command) && (!has(self.command) || self.command == oldSelf.command)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.script) == has(oldSelf.script) && (!has(self.script) || self.script == oldSelf.script)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.env) == has(oldSelf.env) && (!has(self.env) || self.env == oldSelf.env)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.workingDir) == has(oldSelf.workingDir) && (!has(self.workingDir) || self.workingDir == oldSelf.workingDir)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 type ExecJobSpec struct {
 	// sandboxRef names the Sandbox, in the same namespace, that the command runs in.
 	// +required
@@ -126,12 +91,34 @@ type ExecJobSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.startsWith('/')",message="workingDir must be an absolute path: start it with /"
 	WorkingDir string `json:"workingDir,omitempty"`
 
-	// activeDeadlineSeconds is how long the command may run before it is ended and the job fails. Absent: for
-	// ever.
+	// suspend holds the job while it is true: a command that runs is ended, with every process of it, and no command
+	// is started. When it is false again, a new attempt is made, which does not count against backoffLimit. Mutable.
+	// Default false.
+	// +optional
+	Suspend *bool `json:"suspend,omitempty"`
+
+	// backoffLimit is how many failed attempts are followed by another one. 0 (the default): the first that fails is
+	// the last. Attempts are 10 s apart, then 20 s, twice as long each time, up to 6 min. Mutable.
+	// +optional
+	// +default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
+
+	// activeDeadlineSeconds is how long the job may be active, all attempts and the time between them together, from
+	// status.startTime. Then what runs is ended and the job fails. The time in which the Sandbox is declared Paused
+	// does not count, and being suspended starts it anew. Absent: for ever. Mutable.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=31536000
 	ActiveDeadlineSeconds int32 `json:"activeDeadlineSeconds,omitempty"`
+
+	// ttlSecondsAfterFinished is how long the object is kept after the job has finished. Then it is deleted, its
+	// output with it. 0: at once. Absent: it is kept. Mutable.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=315360000
+	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
 
 	// output says what is kept of the command's output.
 	// +optional
@@ -141,7 +128,8 @@ type ExecJobSpec struct {
 
 // ExecJobStatus is what the operator knows of the command.
 type ExecJobStatus struct {
-	// conditions are Ready, Reconciling or Stalled while either holds, and Complete or Failed once finished.
+	// conditions are Ready, Reconciling or Stalled while either holds, Suspended while it is, and Complete or Failed
+	// once finished.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -152,18 +140,45 @@ type ExecJobStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// startTime is when the operator first set out to start the command.
+	// startTime is when the operator set out to make the first attempt, or the first one since the job was suspended.
+	// Absent while it is suspended.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
-	// completionTime is when the operator learned that the command had ended.
+	// completionTime is when the job finished.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 
-	// attempts is how many times the command was set out to be started: 0 before, then 1.
+	// attempts is how many times the command was set out to be started. Each attempt starts it at most once. What
+	// follows here of a command is that of the last attempt.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Attempts int32 `json:"attempts,omitempty"`
+
+	// active is 1 while an attempt is under way.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1
+	Active int32 `json:"active,omitempty"`
+
+	// failed is how many attempts have failed. It is compared with spec.backoffLimit.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Failed int32 `json:"failed,omitempty"`
+
+	// nextAttemptTime is before when no other attempt is made, after one has failed.
+	// +optional
+	NextAttemptTime *metav1.Time `json:"nextAttemptTime,omitempty"`
+
+	// pausedSince is since when the Sandbox is declared Paused, and spec.activeDeadlineSeconds does not run.
+	// +optional
+	PausedSince *metav1.Time `json:"pausedSince,omitempty"`
+
+	// pausedSeconds is how long, since startTime, spec.activeDeadlineSeconds did not run, apart from the time since
+	// pausedSince.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	PausedSeconds int64 `json:"pausedSeconds,omitempty"`
 
 	// exitCode of the command, once it has ended by itself.
 	// +optional

@@ -366,6 +366,21 @@ func (in *ExecJobSpec) DeepCopyInto(out *ExecJobSpec) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Suspend != nil {
+		in, out := &in.Suspend, &out.Suspend
+		*out = new(bool)
+		**out = **in
+	}
+	if in.BackoffLimit != nil {
+		in, out := &in.BackoffLimit, &out.BackoffLimit
+		*out = new(int32)
+		**out = **in
+	}
+	if in.TTLSecondsAfterFinished != nil {
+		in, out := &in.TTLSecondsAfterFinished, &out.TTLSecondsAfterFinished
+		*out = new(int32)
+		**out = **in
+	}
 	out.Output = in.Output
 }
 
@@ -395,6 +410,14 @@ func (in *ExecJobStatus) DeepCopyInto(out *ExecJobStatus) {
 	}
 	if in.CompletionTime != nil {
 		in, out := &in.CompletionTime, &out.CompletionTime
+		*out = (*in).DeepCopy()
+	}
+	if in.NextAttemptTime != nil {
+		in, out := &in.NextAttemptTime, &out.NextAttemptTime
+		*out = (*in).DeepCopy()
+	}
+	if in.PausedSince != nil {
+		in, out := &in.PausedSince, &out.PausedSince
 		*out = (*in).DeepCopy()
 	}
 	if in.ExitCode != nil {

@@ -36,6 +36,7 @@ var troubling = map[string]bool{
 	v1alpha1.ReasonServiceError:        true,
 	v1alpha1.ReasonHostMissing:         true,
 	v1alpha1.ReasonRemoteUnconfirmed:   true,
+	v1alpha1.ReasonBackingOff:          true,
 }
 
 // specOrMetadataChanged passes over the controller's own status writes.

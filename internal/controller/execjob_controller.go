@@ -31,6 +31,8 @@ type ExecJobReconciler struct {
 	Recorder events.EventRecorder
 	// Pace is execrun.DefaultPace where zero.
 	Pace execrun.Pace
+	// Timing is DefaultExecJobTiming where zero.
+	Timing ExecJobTiming
 
 	runner  *execrun.Runner
 	wakeups *wakeups
@@ -38,13 +40,16 @@ type ExecJobReconciler struct {
 	commands sync.Map
 }
 
-// +kubebuilder:rbac:groups=wrenn.dev,resources=execjobs,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=wrenn.dev,resources=execjobs,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups=wrenn.dev,resources=execjobs/status,verbs=patch
 // +kubebuilder:rbac:groups=wrenn.dev,resources=execjobs/finalizers,verbs=update
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;create;update
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;create;update;delete
 
 // SetupWithManager adds the controller and its runner to a manager. The indexes must be there.
 func (r *ExecJobReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Timing == (ExecJobTiming{}) {
+		r.Timing = DefaultExecJobTiming
+	}
 	r.wakeups = &wakeups{}
 	r.runner = execrun.NewRunner(execrun.Config{
 		Client: r.Direct, Reader: r.Direct, Notify: r.wakeups.wake, Log: logf.Log.WithName("execrun"), Pace: r.Pace,
@@ -79,6 +84,7 @@ func (r *ExecJobReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if err != nil {
 		return retryConflict(err)
 	}
+	stands = stands.atTheLatest(view.again)
 	if stands.quiet {
 		return stands.result(), nil
 	}
@@ -97,6 +103,10 @@ func (r *ExecJobReconciler) perform(ctx context.Context, view *jobView, action j
 		return awaitSandbox(view), nil
 	case jobAwaitEnv:
 		return working(v1alpha1.ReasonEnvNotFound, view.missing.Message).after(envInterval), nil
+	case jobAwaitTime:
+		return awaitTime(view), nil
+	case jobHold:
+		return hold(view), nil
 	case jobClaim:
 		return r.claim(ctx, view)
 	case jobRecord:
@@ -105,10 +115,16 @@ func (r *ExecJobReconciler) perform(ctx context.Context, view *jobView, action j
 		return r.follow(view), nil
 	case jobStop:
 		return r.stop(view), nil
+	case jobWithdraw:
+		return r.withdraw(view), nil
+	case jobRetry:
+		return r.retry(view), nil
 	case jobConclude:
 		return conclude(view), nil
 	case jobConcludeLost:
 		return concludeLost(view), nil
+	case jobConcludeOverdue:
+		return overdue(view), nil
 	case jobClean:
 		r.runner.Ensure(view.attempt(r), execrun.Clean)
 		return unchanged(), nil
@@ -116,8 +132,10 @@ func (r *ExecJobReconciler) perform(ctx context.Context, view *jobView, action j
 		return r.discard(view), nil
 	case jobLetGo:
 		return r.letGo(ctx, view)
+	case jobDelete:
+		return r.deleteObject(ctx, view)
 	default:
-		return unchanged(), nil
+		return restFinished(view), nil
 	}
 }
 

@@ -100,7 +100,7 @@ func TestExecJobOutcomes(t *testing.T) {
 		"directory": {v1alpha1.ExecJobSpec{Script: "pwd", WorkingDir: "/usr"}, v1alpha1.ReasonSucceeded, code(0), 0, "/usr\n", "/usr\n"},
 		"exit code": {v1alpha1.ExecJobSpec{Script: "echo out; exit 7"}, v1alpha1.ReasonNonZeroExit, code(7), 0, "out\n", "out\n"},
 		"signal":    {v1alpha1.ExecJobSpec{Script: "kill -9 $$"}, v1alpha1.ReasonSignaled, nil, 9, "", ""},
-		"deadline":  {v1alpha1.ExecJobSpec{Script: "echo on; sleep 1000", ActiveDeadlineSeconds: 1}, v1alpha1.ReasonDeadlineExceeded, nil, 15, "on\n", "on\n"},
+		"deadline":  {v1alpha1.ExecJobSpec{Script: "echo on; sleep 1000", ActiveDeadlineSeconds: 3}, v1alpha1.ReasonDeadlineExceeded, nil, 15, "on\n", "on\n"},
 		"no output": {v1alpha1.ExecJobSpec{Command: []string{"true"}}, v1alpha1.ReasonSucceeded, code(0), 0, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

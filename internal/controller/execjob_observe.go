@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -25,10 +26,10 @@ type jobView struct {
 	// command is what to run; missing says why some of its environment is not known.
 	command execrun.Command
 	missing *execrun.ConditionError
-	// progress is how far the attempt is, where the runner knows of it.
+	// progress is how far the last attempt is, where the runner knows of it.
 	progress execrun.Progress
-	// left is how long the command may still run; zero where there is no deadline or it has not begun.
-	left time.Duration
+	// again is when the next moment comes that the plan depends on; zero for never.
+	again time.Duration
 }
 
 // observe gathers what the plan needs.
@@ -38,23 +39,19 @@ func (r *ExecJobReconciler) observe(ctx context.Context, job *v1alpha1.ExecJob) 
 	o.deleting = !job.DeletionTimestamp.IsZero()
 	o.held = hasFinalizer(job)
 	o.finished = isFinished(job)
-	o.recorded = job.Status.Attempts > 0
+	o.active = job.Status.Active > 0
+	o.suspended = ptr.Deref(job.Spec.Suspend, false)
+	view.observeTimes(time.Now())
 	var err error
 	if view.sandbox, err = r.sandboxOf(ctx, job); err != nil {
 		return nil, err
 	}
-	o.sandbox = usefulness(view.sandbox, job)
-	if progress, known := r.runner.Progress(job.UID); known {
-		view.progress, o.phase = progress, progress.Phase
+	if progress, known := r.runner.Progress(job.UID, job.Status.Attempts); known {
+		view.progress = progress
 	}
-	if !o.finished && !o.deleting && (o.recorded || o.sandbox == jobSandboxUsable) {
-		if err := r.resolve(ctx, view); err != nil {
-			return nil, err
-		}
-	}
-	if deadline := job.Spec.ActiveDeadlineSeconds; deadline > 0 && !view.progress.StartedAt.IsZero() {
-		view.left = time.Until(view.progress.StartedAt.Add(time.Duration(deadline) * time.Second))
-		o.overdue = view.left <= 0
+	view.observeSandbox()
+	if !o.finished && !o.deleting && (o.active || (o.due && !o.suspended && o.sandbox == jobSandboxUsable)) {
+		return view, r.resolve(ctx, view)
 	}
 	return view, nil
 }
@@ -69,21 +66,32 @@ func (r *ExecJobReconciler) sandboxOf(ctx context.Context, job *v1alpha1.ExecJob
 	return &sandbox, err
 }
 
-// usefulness tells what a Sandbox is good for. A job that has begun is bound to the remote that it began in.
-func usefulness(sandbox *v1alpha1.Sandbox, job *v1alpha1.ExecJob) jobSandbox {
-	if sandbox == nil || !sandbox.DeletionTimestamp.IsZero() {
-		return jobSandboxAbsent
-	}
-	if bound := job.Status.SandboxID; bound != "" {
-		ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady)
-		if sandbox.Status.SandboxID != "" && sandbox.Status.SandboxID != bound {
-			return jobSandboxLost
-		}
-		if ready != nil && (ready.Reason == v1alpha1.ReasonLost || ready.Reason == v1alpha1.ReasonExpired) {
-			return jobSandboxLost
+// observeSandbox fills in what the Sandbox is good for, and what became of the last attempt in it.
+func (v *jobView) observeSandbox() {
+	o, status := &v.observed, &v.job.Status
+	o.sandbox = usefulness(v.sandbox)
+	gone := remoteGone(v.sandbox, status.SandboxID) || v.progress.Phase == execrun.Lost
+	o.left = status.Attempts > 0 && !gone && v.progress.Phase != execrun.Cleaned
+	if o.active {
+		o.ending = endingOf(v.progress, o.suspended, o.overdue)
+		if o.ending == jobUnderWay && gone {
+			o.ending = jobRemoteGone
 		}
 	}
+	o.retries = status.Failed < ptr.Deref(v.job.Spec.BackoffLimit, 0)
+	if o.ending == jobRemoteGone {
+		o.retries = o.retries && isReplaced(v.sandbox, status.SandboxID)
+	}
+	if v.progress.Phase == execrun.Lost && v.sandbox != nil && v.sandbox.Status.SandboxID == status.SandboxID && o.sandbox == jobSandboxUsable {
+		o.sandbox = jobSandboxWaiting // its controller has yet to notice
+	}
+}
+
+// usefulness tells what a Sandbox is good for.
+func usefulness(sandbox *v1alpha1.Sandbox) jobSandbox {
 	switch {
+	case sandbox == nil || !sandbox.DeletionTimestamp.IsZero():
+		return jobSandboxAbsent
 	case sandbox.Spec.OperatingMode == v1alpha1.OperatingModePaused:
 		return jobSandboxPaused
 	case meta.IsStatusConditionTrue(sandbox.Status.Conditions, v1alpha1.ConditionRunning) && sandbox.Status.SandboxID != "":
@@ -91,6 +99,24 @@ func usefulness(sandbox *v1alpha1.Sandbox, job *v1alpha1.ExecJob) jobSandbox {
 	default:
 		return jobSandboxWaiting
 	}
+}
+
+// remoteGone tells that a remote that was a Sandbox's is not any more. An attempt is bound to the one that it began in.
+func remoteGone(sandbox *v1alpha1.Sandbox, id string) bool {
+	if usefulness(sandbox) == jobSandboxAbsent || (sandbox.Status.SandboxID != "" && sandbox.Status.SandboxID != id) {
+		return true
+	}
+	ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && (ready.Reason == v1alpha1.ReasonLost || ready.Reason == v1alpha1.ReasonExpired)
+}
+
+// isReplaced tells that a Sandbox has, or gets, another remote in the place of one that is gone.
+func isReplaced(sandbox *v1alpha1.Sandbox, id string) bool {
+	if usefulness(sandbox) == jobSandboxAbsent {
+		return false
+	}
+	return (sandbox.Status.SandboxID != "" && sandbox.Status.SandboxID != id) ||
+		sandbox.Spec.RecoveryPolicy == v1alpha1.RecoveryPolicyRecreate
 }
 
 // resolve finds the value of every variable, once.

@@ -1,21 +1,35 @@
 package controller
 
-import "github.com/wrennhq/wrenn-operator/internal/execrun"
-
 // jobSandbox is what an ExecJob's Sandbox is good for.
 type jobSandbox string
 
 const (
 	// jobSandboxAbsent: there is none, or it is being deleted.
 	jobSandboxAbsent jobSandbox = "absent"
-	// jobSandboxLost: the remote that the command was started in is not the Sandbox's any more.
-	jobSandboxLost jobSandbox = "lost"
 	// jobSandboxPaused: it is declared Paused.
 	jobSandboxPaused jobSandbox = "paused"
 	// jobSandboxWaiting: it cannot be used yet, or just now.
 	jobSandboxWaiting jobSandbox = "waiting"
 	// jobSandboxUsable: it can be used.
 	jobSandboxUsable jobSandbox = "usable"
+)
+
+// jobEnding is how an attempt ended.
+type jobEnding string
+
+const (
+	// jobUnderWay: it has not, as far as is known.
+	jobUnderWay jobEnding = ""
+	// jobSucceeded: with exit code 0.
+	jobSucceeded jobEnding = "succeeded"
+	// jobFailed: by itself, in any other way.
+	jobFailed jobEnding = "failed"
+	// jobWithdrawn: it was ended, and neither succeeded nor failed.
+	jobWithdrawn jobEnding = "withdrawn"
+	// jobOverran: it was ended because of the deadline.
+	jobOverran jobEnding = "overran"
+	// jobRemoteGone: it is not known, and the remote is gone.
+	jobRemoteGone jobEnding = "gone"
 )
 
 // jobObserved is all that the plan of an ExecJob depends on.
@@ -25,15 +39,25 @@ type jobObserved struct {
 	held bool
 	// finished tells that it is Complete or Failed. It never runs again.
 	finished bool
-	// recorded tells that an attempt is recorded: the command may have been started.
-	recorded bool
-	sandbox  jobSandbox
+	// active tells that an attempt is under way: the command may have been started, and how it ended is not written yet.
+	active bool
+	// left tells that something of the last attempt may be in the guest.
+	left    bool
+	sandbox jobSandbox
+	// ending is how the attempt under way ended.
+	ending jobEnding
+	// retries tells that another attempt follows if this one has failed.
+	retries bool
+	// suspended tells that the spec holds the job.
+	suspended bool
+	// overdue tells that the job was active for longer than it may be.
+	overdue bool
+	// due tells that the time for the next attempt has come.
+	due bool
 	// resolved tells that every variable of the environment has its value.
 	resolved bool
-	// phase is where the attempt stands, empty where the runner was not told of it.
-	phase execrun.Phase
-	// overdue tells that the command has run past its deadline.
-	overdue bool
+	// expired tells that a finished job was kept for as long as it is to be.
+	expired bool
 }
 
 // jobAction is the one thing to do next for an ExecJob.
@@ -44,24 +68,36 @@ const (
 	jobAwaitSandbox jobAction = "AwaitSandbox"
 	// jobAwaitEnv waits for a Secret or ConfigMap.
 	jobAwaitEnv jobAction = "AwaitEnv"
+	// jobAwaitTime waits for the time of the next attempt.
+	jobAwaitTime jobAction = "AwaitTime"
+	// jobHold waits until the job is not suspended any more.
+	jobHold jobAction = "Hold"
 	// jobClaim puts the finalizer on.
 	jobClaim jobAction = "Claim"
-	// jobRecord records the attempt, before anything runs.
+	// jobRecord records an attempt, before anything runs.
 	jobRecord jobAction = "Record"
 	// jobFollow starts the command unless that was done, and follows it.
 	jobFollow jobAction = "Follow"
 	// jobStop ends the processes of the command.
 	jobStop jobAction = "Stop"
-	// jobConclude writes the outcome.
+	// jobWithdraw writes that an attempt is over that does not count.
+	jobWithdraw jobAction = "Withdraw"
+	// jobRetry writes that an attempt has failed, and when the next one is due.
+	jobRetry jobAction = "Retry"
+	// jobConclude writes the outcome of the last attempt as that of the job.
 	jobConclude jobAction = "Conclude"
 	// jobConcludeLost writes that the sandbox was lost.
 	jobConcludeLost jobAction = "ConcludeLost"
+	// jobConcludeOverdue writes that the job took too long, where no command runs.
+	jobConcludeOverdue jobAction = "ConcludeOverdue"
 	// jobClean removes the launcher's files from the guest.
 	jobClean jobAction = "Clean"
 	// jobDiscard ends the processes and removes the files.
 	jobDiscard jobAction = "Discard"
 	// jobLetGo removes the finalizer.
 	jobLetGo jobAction = "LetGo"
+	// jobDelete deletes the object, which was kept long enough.
+	jobDelete jobAction = "Delete"
 	// jobRest: there is nothing to do.
 	jobRest jobAction = "Rest"
 )
@@ -73,8 +109,24 @@ func planExecJob(o jobObserved) jobAction {
 		return planExecJobDeletion(o)
 	case o.finished:
 		return planExecJobCleanup(o)
-	case o.recorded:
-		return planExecJobRun(o)
+	case o.active:
+		return planExecJobAttempt(o)
+	default:
+		return planExecJobInterval(o)
+	}
+}
+
+// planExecJobInterval comes to the next attempt, or does not. A job that has not begun is in its first interval.
+func planExecJobInterval(o jobObserved) jobAction {
+	switch {
+	case o.left && o.sandbox == jobSandboxUsable:
+		return jobClean
+	case o.suspended:
+		return jobHold
+	case o.overdue:
+		return jobConcludeOverdue
+	case !o.due:
+		return jobAwaitTime
 	case o.sandbox != jobSandboxUsable:
 		return jobAwaitSandbox
 	case !o.resolved:
@@ -86,14 +138,18 @@ func planExecJob(o jobObserved) jobAction {
 	}
 }
 
-// planExecJobRun sees a command to its end.
-func planExecJobRun(o jobObserved) jobAction {
+// planExecJobAttempt sees an attempt to its end.
+func planExecJobAttempt(o jobObserved) jobAction {
 	switch {
-	case o.phase == execrun.Finished, o.phase == execrun.StartFailed, o.phase == execrun.Lost:
-		return jobConclude
-	case o.sandbox == jobSandboxAbsent, o.sandbox == jobSandboxLost:
+	case o.ending == jobWithdrawn:
+		return jobWithdraw
+	case o.retries && (o.ending == jobFailed || o.ending == jobRemoteGone):
+		return jobRetry
+	case o.ending == jobRemoteGone:
 		return jobConcludeLost
-	case o.overdue:
+	case o.ending != jobUnderWay:
+		return jobConclude
+	case o.suspended, o.overdue:
 		return jobStop
 	default:
 		return jobFollow
@@ -103,31 +159,26 @@ func planExecJobRun(o jobObserved) jobAction {
 // planExecJobCleanup leaves nothing of a finished job in the guest. A sandbox that does not run is waited for.
 func planExecJobCleanup(o jobObserved) jobAction {
 	switch {
-	case !o.held:
-		return jobRest
-	case o.gone():
+	case o.held && !o.left:
 		return jobLetGo
-	case o.sandbox == jobSandboxUsable:
+	case o.held && o.sandbox == jobSandboxUsable:
 		return jobClean
+	case o.expired:
+		return jobDelete
 	default:
 		return jobRest
 	}
 }
 
-// planExecJobDeletion lets go of the object when none of its processes can be left. What a finished job has left in a
-// sandbox that does not run is a few files, which are not worth holding the object for.
+// planExecJobDeletion lets go of the object when none of its processes can be left. What an attempt that is over has left
+// in a sandbox that does not run is a few files, which are not worth holding the object for.
 func planExecJobDeletion(o jobObserved) jobAction {
 	switch {
-	case !o.recorded, o.gone():
+	case !o.left:
 		return jobLetGo
-	case o.finished && o.sandbox != jobSandboxUsable:
+	case !o.active && o.sandbox != jobSandboxUsable:
 		return jobLetGo
 	default:
 		return jobDiscard
 	}
-}
-
-// gone tells that nothing of the job is in any guest.
-func (o jobObserved) gone() bool {
-	return o.phase == execrun.Cleaned || o.phase == execrun.Lost || o.sandbox == jobSandboxAbsent || o.sandbox == jobSandboxLost
 }

@@ -1,91 +1,142 @@
 package controller
 
-import (
-	"testing"
-
-	"github.com/wrennhq/wrenn-operator/internal/execrun"
-)
+import "testing"
 
 var (
-	allJobSandboxes = []jobSandbox{jobSandboxAbsent, jobSandboxLost, jobSandboxPaused, jobSandboxWaiting, jobSandboxUsable}
-	allPhases       = []execrun.Phase{
-		"", execrun.Starting, execrun.Following, execrun.Reattaching, execrun.Waiting, execrun.Stopping, execrun.Cleaning,
-		execrun.Finished, execrun.StartFailed, execrun.Lost, execrun.Cleaned,
-	}
+	allJobSandboxes = []jobSandbox{jobSandboxAbsent, jobSandboxPaused, jobSandboxWaiting, jobSandboxUsable}
+	allJobEndings   = []jobEnding{jobUnderWay, jobSucceeded, jobFailed, jobWithdrawn, jobOverran, jobRemoteGone}
+
+	notUsable = []jobSandbox{jobSandboxAbsent, jobSandboxPaused, jobSandboxWaiting}
+	usable    = []jobSandbox{jobSandboxUsable}
+	yes, no   = []bool{true}, []bool{false}
 )
 
-// wantsJob says in the words of the specification what is to be done.
-func wantsJob(o jobObserved) jobAction {
-	remoteGone := o.sandbox == jobSandboxAbsent || o.sandbox == jobSandboxLost || o.phase == execrun.Lost
-	nothingLeft := remoteGone || o.phase == execrun.Cleaned
-	usable := o.sandbox == jobSandboxUsable
-	if o.deleting {
-		// Nothing to end, or nothing left of it; a finished job has no processes, only files.
-		if !o.recorded || nothingLeft || (o.finished && !usable) {
-			return jobLetGo
-		}
-		return jobDiscard
-	}
-	if o.finished {
-		switch {
-		case o.held && nothingLeft:
-			return jobLetGo
-		case o.held && usable:
-			return jobClean
-		}
-		return jobRest
-	}
-	if !o.recorded {
-		switch {
-		case !usable:
-			return jobAwaitSandbox
-		case !o.resolved:
-			return jobAwaitEnv
-		case !o.held:
-			return jobClaim
-		}
-		return jobRecord
-	}
-	switch {
-	case o.phase == execrun.Finished, o.phase == execrun.StartFailed, o.phase == execrun.Lost:
-		return jobConclude // what is known outweighs that the sandbox is gone
-	case remoteGone:
-		return jobConcludeLost
-	case o.overdue:
-		return jobStop
-	}
-	return jobFollow
+// jobRule says what is to be done in some situations. What it leaves empty does not matter.
+type jobRule struct {
+	deleting, held, finished, active, left, retries, suspended, overdue, due, resolved, expired []bool
+
+	sandbox []jobSandbox
+	ending  []jobEnding
+	want    jobAction
 }
 
-func TestPlanExecJobCoversEveryState(t *testing.T) {
-	t.Parallel()
+func (r jobRule) covers(o jobObserved) bool {
+	return among(o.deleting, r.deleting) && among(o.held, r.held) && among(o.finished, r.finished) && among(o.active, r.active) &&
+		among(o.left, r.left) && among(o.retries, r.retries) && among(o.suspended, r.suspended) && among(o.overdue, r.overdue) &&
+		among(o.due, r.due) && among(o.resolved, r.resolved) && among(o.expired, r.expired) &&
+		among(o.sandbox, r.sandbox) && among(o.ending, r.ending)
+}
+
+// jobRules are the specification. Each situation is covered by exactly one of them.
+var jobRules = []jobRule{
+	// Deletion: no process may outlive the object. What an attempt that is over has left is files only.
+	{deleting: yes, left: no, want: jobLetGo},
+	{deleting: yes, left: yes, active: no, sandbox: notUsable, want: jobLetGo},
+	{deleting: yes, left: yes, active: no, sandbox: usable, want: jobDiscard},
+	{deleting: yes, left: yes, active: yes, want: jobDiscard},
+
+	// A finished job is cleaned up after, kept for its time, and never runs again: whatever else holds.
+	{deleting: no, finished: yes, held: yes, left: no, want: jobLetGo},
+	{deleting: no, finished: yes, held: yes, left: yes, sandbox: usable, want: jobClean},
+	{deleting: no, finished: yes, held: yes, left: yes, sandbox: notUsable, expired: yes, want: jobDelete},
+	{deleting: no, finished: yes, held: yes, left: yes, sandbox: notUsable, expired: no, want: jobRest},
+	{deleting: no, finished: yes, held: no, expired: yes, want: jobDelete},
+	{deleting: no, finished: yes, held: no, expired: no, want: jobRest},
+
+	// An attempt that is over: what is known of its end outweighs what the spec wants by now.
+	{deleting: no, finished: no, active: yes, ending: []jobEnding{jobSucceeded, jobOverran}, want: jobConclude},
+	{deleting: no, finished: no, active: yes, ending: []jobEnding{jobWithdrawn}, want: jobWithdraw},
+	{deleting: no, finished: no, active: yes, ending: []jobEnding{jobFailed, jobRemoteGone}, retries: yes, want: jobRetry},
+	{deleting: no, finished: no, active: yes, ending: []jobEnding{jobFailed}, retries: no, want: jobConclude},
+	{deleting: no, finished: no, active: yes, ending: []jobEnding{jobRemoteGone}, retries: no, want: jobConcludeLost},
+
+	// An attempt under way.
+	{deleting: no, finished: no, active: yes, ending: []jobEnding{jobUnderWay}, suspended: no, overdue: no, want: jobFollow},
+	{deleting: no, finished: no, active: yes, ending: []jobEnding{jobUnderWay}, suspended: yes, want: jobStop},
+	{deleting: no, finished: no, active: yes, ending: []jobEnding{jobUnderWay}, suspended: no, overdue: yes, want: jobStop},
+
+	// Between attempts: nothing of the last may be left when the next begins.
+	{deleting: no, finished: no, active: no, left: yes, sandbox: usable, want: jobClean},
+	{deleting: no, finished: no, active: no, left: no, sandbox: usable, suspended: yes, want: jobHold},
+	{deleting: no, finished: no, active: no, sandbox: notUsable, suspended: yes, want: jobHold},
+	{deleting: no, finished: no, active: no, left: no, sandbox: usable, suspended: no, overdue: yes, want: jobConcludeOverdue},
+	{deleting: no, finished: no, active: no, sandbox: notUsable, suspended: no, overdue: yes, want: jobConcludeOverdue},
+	{deleting: no, finished: no, active: no, left: no, sandbox: usable, suspended: no, overdue: no, due: no, want: jobAwaitTime},
+	{deleting: no, finished: no, active: no, sandbox: notUsable, suspended: no, overdue: no, due: no, want: jobAwaitTime},
+	{deleting: no, finished: no, active: no, sandbox: notUsable, suspended: no, overdue: no, due: yes, want: jobAwaitSandbox},
+	{
+		deleting: no, finished: no, active: no, left: no, sandbox: usable, suspended: no, overdue: no, due: yes,
+		resolved: no, want: jobAwaitEnv,
+	},
+	{
+		deleting: no, finished: no, active: no, left: no, sandbox: usable, suspended: no, overdue: no, due: yes,
+		resolved: yes, held: no, want: jobClaim,
+	},
+	{
+		deleting: no, finished: no, active: no, left: no, sandbox: usable, suspended: no, overdue: no, due: yes,
+		resolved: yes, held: yes, want: jobRecord,
+	},
+}
+
+// everyJob calls do for each situation that an ExecJob can be in.
+func everyJob(do func(jobObserved)) {
+	flags := combinations(11)
 	for _, sandbox := range allJobSandboxes {
-		for _, phase := range allPhases {
-			for _, f := range combinations(6) {
-				o := jobObserved{
-					sandbox: sandbox, phase: phase, deleting: f[0], held: f[1], finished: f[2], recorded: f[3], resolved: f[4], overdue: f[5],
-				}
-				if got, want := planExecJob(o), wantsJob(o); got != want {
-					t.Errorf("%+v: %s, want %s", o, got, want)
-				}
+		for _, ending := range allJobEndings {
+			for _, f := range flags {
+				do(jobObserved{
+					sandbox: sandbox, ending: ending, deleting: f[0], held: f[1], finished: f[2], active: f[3], left: f[4],
+					retries: f[5], suspended: f[6], overdue: f[7], due: f[8], resolved: f[9], expired: f[10],
+				})
 			}
 		}
 	}
 }
 
-// Nothing that was finished is ever run again, and nothing is run before its attempt is recorded.
+// TestJobRulesCoverEverySituation proves that the specification leaves out nothing and says nothing twice, and that the
+// plan keeps it.
+func TestJobRulesCoverEverySituation(t *testing.T) {
+	t.Parallel()
+	used := make([]int, len(jobRules))
+	everyJob(func(o jobObserved) {
+		covering := -1
+		for i, r := range jobRules {
+			if !r.covers(o) {
+				continue
+			}
+			if used[i]++; covering >= 0 {
+				t.Fatalf("%+v is covered by the rules %d and %d", o, covering, i)
+			}
+			covering = i
+		}
+		if covering < 0 {
+			t.Fatalf("%+v is covered by no rule", o)
+		}
+		if got := planExecJob(o); got != jobRules[covering].want {
+			t.Errorf("%+v: %s, want %s", o, got, jobRules[covering].want)
+		}
+	})
+	for i, n := range used {
+		if n == 0 {
+			t.Errorf("rule %d covers nothing", i)
+		}
+	}
+}
+
+// Nothing that was finished is ever run again, nothing is run before its attempt is recorded, and no attempt is recorded
+// while something of another may run.
 func TestPlanExecJobNeverRunsTwice(t *testing.T) {
 	t.Parallel()
-	for _, sandbox := range allJobSandboxes {
-		for _, phase := range allPhases {
-			for _, f := range combinations(6) {
-				o := jobObserved{
-					sandbox: sandbox, phase: phase, deleting: f[0], held: f[1], finished: f[2], recorded: f[3], resolved: f[4], overdue: f[5],
-				}
-				if action := planExecJob(o); action == jobFollow && (o.finished || !o.recorded || o.deleting) {
-					t.Errorf("%+v: %s", o, action)
-				}
+	everyJob(func(o jobObserved) {
+		switch action := planExecJob(o); action {
+		case jobFollow:
+			if o.finished || o.deleting || o.suspended || !o.active {
+				t.Errorf("%+v: %s", o, action)
+			}
+		case jobRecord:
+			if o.finished || o.deleting || o.suspended || o.active || o.left || !o.held {
+				t.Errorf("%+v: %s", o, action)
 			}
 		}
-	}
+	})
 }

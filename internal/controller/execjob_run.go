@@ -49,14 +49,19 @@ func (r *ExecJobReconciler) claim(ctx context.Context, view *jobView) (standing,
 }
 
 // recordAttempt binds the job to the remote that it is about to run in. The command is not started before this is
-// written: from then on the job has had its attempt.
+// written: from then on the job has had this attempt. What the status says of the attempt before goes.
 func recordAttempt(view *jobView) standing {
-	now := metav1.Now()
-	status := &view.job.Status
-	status.Attempts = 1
-	status.StartTime = &now
-	status.SandboxName = view.sandbox.Name
-	status.SandboxID = view.sandbox.Status.SandboxID
+	last := view.job.Status
+	view.progress = execrun.Progress{}
+	view.job.Status = v1alpha1.ExecJobStatus{
+		Conditions: last.Conditions,
+		StartTime:  last.StartTime, PausedSince: last.PausedSince, PausedSeconds: last.PausedSeconds,
+		Attempts: last.Attempts + 1, Active: 1, Failed: last.Failed,
+		SandboxName: view.sandbox.Name, SandboxID: view.sandbox.Status.SandboxID,
+	}
+	if last.StartTime == nil {
+		view.job.Status.StartTime = &metav1.Time{Time: time.Now()}
+	}
 	return working(v1alpha1.ReasonStarting, "the command is being started").after(time.Millisecond)
 }
 
@@ -66,10 +71,10 @@ func (r *ExecJobReconciler) follow(view *jobView) standing {
 		return working(v1alpha1.ReasonEnvNotFound, view.missing.Message).after(envInterval)
 	}
 	r.runner.Ensure(view.attempt(r), execrun.Follow)
-	return underWay(view).after(max(0, view.left))
+	return underWay(view)
 }
 
-// stop has the runner end the processes of a command that is overdue.
+// stop has the runner end the processes of a command that is overdue, or suspended.
 func (r *ExecJobReconciler) stop(view *jobView) standing {
 	r.runner.Ensure(view.attempt(r), execrun.Stop)
 	return underWay(view)
@@ -78,10 +83,61 @@ func (r *ExecJobReconciler) stop(view *jobView) standing {
 // discard has the runner end the processes of a job that is deleted, and remove its files.
 func (r *ExecJobReconciler) discard(view *jobView) standing {
 	r.runner.Ensure(view.attempt(r), execrun.Discard)
-	if view.observed.phase == "" {
+	if view.progress.Phase == "" {
 		return working(v1alpha1.ReasonStopping, "the processes of the command are being ended")
 	}
 	return underWay(view)
+}
+
+// hold is where a suspended job stands of which nothing runs.
+func hold(view *jobView) standing {
+	resetClock(&view.job.Status)
+	return working(v1alpha1.ReasonSuspended, "spec.suspend is true: set it to false to have the command run")
+}
+
+// withdraw ends an attempt that does not count.
+func (r *ExecJobReconciler) withdraw(view *jobView) standing {
+	r.endAttempt(view)
+	if view.observed.suspended {
+		return hold(view)
+	}
+	return working(v1alpha1.ReasonStarting, "the command was ended and is being started anew").after(soon)
+}
+
+// retry ends an attempt that failed, and says when the next one is due.
+func (r *ExecJobReconciler) retry(view *jobView) standing {
+	r.endAttempt(view)
+	status := &view.job.Status
+	status.Failed++
+	delay := r.Timing.retryAfter(status.Failed)
+	status.NextAttemptTime = &metav1.Time{Time: time.Now().Add(delay)}
+	return working(v1alpha1.ReasonBackingOff, fmt.Sprintf("attempt %d failed: %s; another one follows", status.Attempts, outcome(view).message)).
+		after(delay)
+}
+
+// awaitTime is where a job stands whose next attempt is not due yet.
+func awaitTime(view *jobView) standing {
+	ready := meta.FindStatusCondition(view.job.Status.Conditions, v1alpha1.ConditionReady)
+	if ready != nil && ready.Reason == v1alpha1.ReasonBackingOff {
+		return working(ready.Reason, ready.Message)
+	}
+	return working(v1alpha1.ReasonBackingOff, "the last attempt failed; another one follows")
+}
+
+// endAttempt writes how the attempt under way ended. What the environment of the next one refers to is read anew.
+func (r *ExecJobReconciler) endAttempt(view *jobView) {
+	r.commands.Delete(view.job.UID)
+	view.job.Status.Active = 0
+	if exit := view.progress.Exit; exit != nil {
+		describeExit(&view.job.Status, exit)
+	}
+}
+
+// deleteObject deletes the object itself, unless it has changed since it was looked at.
+func (r *ExecJobReconciler) deleteObject(ctx context.Context, view *jobView) (standing, error) {
+	uid, version := view.job.UID, view.job.ResourceVersion
+	err := r.Delete(ctx, view.job, client.Preconditions{UID: &uid, ResourceVersion: &version})
+	return unchanged(), client.IgnoreNotFound(err)
 }
 
 // letGo removes the finalizer.
@@ -92,7 +148,7 @@ func (r *ExecJobReconciler) letGo(ctx context.Context, view *jobView) (standing,
 		return standing{}, err
 	}
 	r.forget(view.job.UID)
-	return unchanged(), nil
+	return unchanged().after(soon), nil
 }
 
 // attempt is the job's attempt, as the runner needs to know it.
@@ -149,13 +205,13 @@ var phaseStandings = map[execrun.Phase]standing{
 
 // underWay is where a job stands whose command is being started, runs or is being ended.
 func underWay(view *jobView) standing {
-	s := phaseStandings[view.observed.phase]
+	s := phaseStandings[view.progress.Phase]
 	switch {
 	case view.observed.sandbox == jobSandboxPaused:
 		return working(v1alpha1.ReasonSandboxPaused, "the Sandbox is declared Paused, and the command with it")
 	case view.progress.Reason != "":
 		return working(view.progress.Reason, view.progress.Message)
-	case view.observed.phase == "" && view.job.Status.PID != 0:
+	case view.progress.Phase == "" && view.job.Status.PID != 0:
 		// After a start of the operator, until the runner has taken the command up again.
 		if ready := meta.FindStatusCondition(view.job.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 			return working(ready.Reason, ready.Message)

@@ -3,25 +3,61 @@ package controller
 import (
 	"fmt"
 	"math"
+	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/execrun"
 )
 
-// conclude is where a job stands whose attempt is over.
-func conclude(view *jobView) standing {
-	progress := view.progress
+// endingOf tells how an attempt ended. A command that succeeds although it was told to end, because it had all but done
+// so or sees to it, has succeeded: it is not to be run again. Only its deadline outweighs that.
+func endingOf(progress execrun.Progress, suspended, overdue bool) jobEnding {
+	exit := progress.Exit
 	switch {
 	case progress.Phase == execrun.Lost:
+		return jobRemoteGone
+	case progress.Phase == execrun.StartFailed:
+		return jobFailed
+	case progress.Phase != execrun.Finished:
+		return jobUnderWay
+	case exit == nil:
+		return jobFailed
+	case exit.Stopped && overdue && !suspended:
+		return jobOverran
+	case exit.Kind == execrun.Exited && exit.Code == 0:
+		return jobSucceeded
+	case exit.Stopped:
+		return jobWithdrawn
+	default:
+		return jobFailed
+	}
+}
+
+// conclude is where a job stands whose last attempt is over.
+func conclude(view *jobView) standing {
+	if view.observed.ending == jobOverran {
+		return overdue(view)
+	}
+	s := outcome(view)
+	if failed := view.job.Status.Failed; failed > 0 && s.phase == phaseStalled {
+		s.message += fmt.Sprintf(", and %d attempts before it failed", failed)
+	}
+	return s
+}
+
+// outcome is where a job stands that has this attempt only.
+func outcome(view *jobView) standing {
+	progress := view.progress
+	switch {
+	case view.observed.ending == jobRemoteGone:
 		return concludeLost(view)
 	case progress.Phase == execrun.StartFailed:
 		return failed(v1alpha1.ReasonStartFailed, progress.Message)
 	case progress.Exit == nil:
 		return failed(v1alpha1.ReasonExitUnknown, "the command has left no exit code")
-	case progress.Exit.Stopped && view.observed.overdue:
-		return failed(v1alpha1.ReasonDeadlineExceeded, fmt.Sprintf("the command ran longer than %d s and was ended", view.job.Spec.ActiveDeadlineSeconds))
 	}
 	switch exit := progress.Exit; {
 	case exit.Kind == execrun.Exited && exit.Code == 0:
@@ -35,10 +71,28 @@ func conclude(view *jobView) standing {
 	}
 }
 
+// overdue is where a job stands that was active for too long.
+func overdue(view *jobView) standing {
+	return failed(v1alpha1.ReasonDeadlineExceeded, fmt.Sprintf("the job was active for longer than %d s", view.job.Spec.ActiveDeadlineSeconds))
+}
+
 // concludeLost is where a job stands whose remote sandbox went before its command's end was known.
 func concludeLost(view *jobView) standing {
 	return failed(v1alpha1.ReasonSandboxLost, fmt.Sprintf("the remote sandbox of Sandbox %q was gone before the end of the command was known",
 		view.job.Status.SandboxName))
+}
+
+// restFinished is where a finished job stands: where it stood, whatever its spec says by now.
+func restFinished(view *jobView) standing {
+	ready := meta.FindStatusCondition(view.job.Status.Conditions, v1alpha1.ConditionReady)
+	switch {
+	case ready == nil || view.job.Status.ObservedGeneration == view.job.Generation:
+		return unchanged()
+	case ready.Status == metav1.ConditionTrue:
+		return settled(ready.Reason, ready.Message)
+	default:
+		return stalled(ready.Reason, ready.Message)
+	}
 }
 
 // failed is where a finished job stands that did not succeed. A person is needed only in that no retry comes by itself.
@@ -59,15 +113,29 @@ var finishedReasons = map[string]string{
 func describeJob(view *jobView, s standing) {
 	job, status := view.job, &view.job.Status
 	s.write(&status.Conditions, job.Generation)
+	if s.reason == v1alpha1.ReasonSuspended {
+		s.setCondition(&status.Conditions, v1alpha1.ConditionSuspended, true, job.Generation)
+	} else {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionSuspended)
+	}
 	status.ObservedGeneration = job.Generation
 	describeProgress(status, view.progress)
-	condition, finished := finishedReasons[s.reason]
-	if !finished || view.observed.deleting {
-		return
+	view.keepTime(time.Now())
+	if condition, finished := finishedReasons[s.reason]; finished && !view.observed.finished && !view.observed.deleting {
+		describeEnd(view, s, condition)
 	}
-	s.setCondition(&status.Conditions, condition, true, job.Generation)
-	now := metav1.Now()
-	status.CompletionTime = &now
+}
+
+// describeEnd writes that the job is finished.
+func describeEnd(view *jobView, s standing, condition string) {
+	status := &view.job.Status
+	s.setCondition(&status.Conditions, condition, true, view.job.Generation)
+	status.CompletionTime = &metav1.Time{Time: time.Now()}
+	status.NextAttemptTime = nil
+	if condition == v1alpha1.ConditionFailed && status.Active > 0 {
+		status.Failed++
+	}
+	status.Active = 0
 	if exit := view.progress.Exit; exit != nil {
 		describeExit(status, exit)
 	}

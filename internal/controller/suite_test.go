@@ -232,7 +232,10 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 				FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
 			},
 		},
-		&ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder},
+		&ExecJobReconciler{
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder,
+			Timing: ExecJobTiming{FirstRetry: 100 * time.Millisecond, SlowestRetry: 300 * time.Millisecond},
+		},
 		&OrphanSweeper{
 			Client: mgr.GetClient(), Direct: w.direct(direct), Pool: pool, Sandboxes: sandboxes, Recorder: recorder,
 			ClusterUID: clusterUID, Timing: w.orphans,

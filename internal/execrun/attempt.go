@@ -14,6 +14,7 @@ import (
 // nothing but the caller to start it again.
 type attempt struct {
 	runner *Runner
+	number int32 // of the job's attempts
 	log    logr.Logger
 
 	mu       sync.Mutex
@@ -41,7 +42,7 @@ type attempt struct {
 
 func newAttempt(r *Runner, spec Attempt, goal Goal) *attempt {
 	return &attempt{
-		runner: r, spec: spec, goal: goal,
+		runner: r, number: spec.Number, spec: spec, goal: goal,
 		log:      r.Log.WithValues("execJob", spec.Job.NamespacedName, "attempt", spec.Number),
 		progress: Progress{Phase: Starting},
 	}

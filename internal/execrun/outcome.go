@@ -75,7 +75,8 @@ func (a *attempt) end(ctx context.Context, f frame) error {
 		return nil
 	}
 	a.update(func(p *Progress) {
-		exit.Stopped = exit.Stopped || p.Stopped
+		// A command that had ended before it was told to says so. One that left no word of its end may have been ended.
+		exit.Stopped = exit.Stopped || (exit.Kind == Unknown && p.Stopped)
 		p.Exit = &exit
 	})
 	if err := a.settle(a.out.flush(ctx, true)); err != nil {

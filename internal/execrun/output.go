@@ -43,6 +43,7 @@ var (
 // part is one ConfigMap of the output.
 type part struct {
 	name    string
+	attempt int32
 	number  int
 	base    [2]int64 // offsets of what it begins with
 	data    [2][]byte
@@ -56,10 +57,11 @@ func (p *part) len() int { return len(p.data[stdout]) + len(p.data[stderr]) }
 // output is the stored output of one attempt: the parts that are full, of which only the names are kept, and the one
 // that is being filled.
 type output struct {
-	client client.Client
-	reader client.Reader // not a cache
-	job    Job
-	limit  int64
+	client  client.Client
+	reader  client.Reader // not a cache
+	job     Job
+	attempt int32
+	limit   int64
 
 	full      []string
 	open      *part
@@ -98,7 +100,7 @@ func (o *output) room() int64 { return max(0, o.limit-o.end[stdout]-o.end[stderr
 
 func (o *output) next() *part {
 	number := len(o.full)
-	return &part{name: partName(o.job.Name, number), number: number, base: o.end}
+	return &part{name: partName(o.job.Name, o.attempt, number), attempt: o.attempt, number: number, base: o.end}
 }
 
 // due tells whether what is there is worth writing now.
@@ -159,6 +161,7 @@ func (o *output) configMap(seal bool) *corev1.ConfigMap {
 			Namespace: o.job.Namespace, Name: o.open.name, ResourceVersion: o.open.version,
 			Labels: map[string]string{v1alpha1.LabelExecJob: LabelValue(o.job.Name)},
 			Annotations: map[string]string{
+				annotationAttempt:      strconv.Itoa(int(o.attempt)),
 				annotationNumber:       strconv.Itoa(o.open.number),
 				annotationStdoutOffset: strconv.FormatInt(o.open.base[stdout], 10),
 				annotationStderrOffset: strconv.FormatInt(o.open.base[stderr], 10),

@@ -245,18 +245,18 @@ func TestNamesOfLongJobs(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 253)
 	other := strings.Repeat("a", 252) + "b"
-	for _, shorten := range []func(string) string{LabelValue, func(job string) string { return partName(job, 127) }} {
+	for _, shorten := range []func(string) string{LabelValue, func(job string) string { return partName(job, 1, 127) }} {
 		if shorten(long) == shorten(other) {
 			t.Error("two jobs share a name")
 		}
 	}
-	if got := len(partName(long, 127)); got > maxName {
+	if got := len(partName(long, 2147483647, 127)); got > maxName {
 		t.Errorf("a name of %d", got)
 	}
 	if got := len(LabelValue(long)); got > maxLabel {
 		t.Errorf("a label of %d", got)
 	}
-	if partName("job", 3) != "job-output-3" || LabelValue("job") != "job" {
+	if partName("job", 1, 3) != "job-output-3" || partName("job", 2, 3) != "job-output-2-3" || LabelValue("job") != "job" {
 		t.Error("short names are changed")
 	}
 }

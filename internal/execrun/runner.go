@@ -129,7 +129,8 @@ func (r *Runner) Start(ctx context.Context) error {
 // NeedLeaderElection says that two operators must not run the same attempts.
 func (*Runner) NeedLeaderElection() bool { return true }
 
-// Ensure has the Runner work towards a goal for an attempt. Doing it again changes nothing but what is newer.
+// Ensure has the Runner work towards a goal for an attempt. Doing it again changes nothing but what is newer. A job has one
+// attempt at a time: with the next one, the one before is left as it is, and one before that is passed over.
 func (r *Runner) Ensure(spec Attempt, goal Goal) {
 	r.mu.Lock()
 	if r.ctx.Err() != nil {
@@ -137,20 +138,31 @@ func (r *Runner) Ensure(spec Attempt, goal Goal) {
 		return
 	}
 	a, known := r.attempts[spec.Job.UID]
+	var last *attempt
+	switch {
+	case known && a.number > spec.Number:
+		r.mu.Unlock()
+		return
+	case known && a.number < spec.Number:
+		last, known = a, false
+	}
 	if !known {
 		a = newAttempt(r, spec, goal)
 		r.attempts[spec.Job.UID] = a
 	}
 	r.mu.Unlock()
+	if last != nil {
+		last.quiet()
+	}
 	a.want(spec, goal)
 }
 
-// Progress tells how far an attempt is. It is false for one that Ensure was not called for.
-func (r *Runner) Progress(job types.UID) (Progress, bool) {
+// Progress tells how far an attempt of a job is. It is false for one that Ensure was not called for.
+func (r *Runner) Progress(job types.UID, number int32) (Progress, bool) {
 	r.mu.Lock()
 	a, known := r.attempts[job]
 	r.mu.Unlock()
-	if !known {
+	if !known || a.number != number {
 		return Progress{}, false
 	}
 	return a.snapshot(), true

@@ -20,6 +20,7 @@ import (
 
 // What an output ConfigMap says of itself.
 const (
+	annotationAttempt      = "wrenn.dev/attempt"
 	annotationNumber       = "wrenn.dev/output-part"
 	annotationStdoutOffset = "wrenn.dev/stdout-offset"
 	annotationStderrOffset = "wrenn.dev/stderr-offset"
@@ -55,10 +56,14 @@ const (
 // and a hash where the name is too long for a label.
 func LabelValue(job string) string { return shorten(job, maxLabel) }
 
-// partName is <job>-output-<number>, the job's name shortened where it has to be.
-func partName(job string, number int) string {
-	suffix := "-output-" + strconv.Itoa(number)
-	return shorten(job, maxName-len("-output-000")) + suffix
+// partName is <job>-output-<number>, and <job>-output-<attempt>-<number> for the attempts after the first, the job's name
+// shortened where it has to be.
+func partName(job string, attempt int32, number int) string {
+	suffix := "-output-"
+	if attempt > 1 {
+		suffix += strconv.Itoa(int(attempt)) + "-"
+	}
+	return shorten(job, maxName-len("-output-0000000000-000")) + suffix + strconv.Itoa(number)
 }
 
 // shorten keeps names that differ different.
@@ -74,7 +79,7 @@ func shorten(name string, limit int) string {
 // loadOutput finds out what is stored, from the API server itself: a cache may be behind what this or another process
 // wrote. It also returns the tails, as far as the last parts hold them.
 func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *Attempt) (*output, [2]*tail, error) {
-	o := &output{client: c, reader: reader, job: a.Job, limit: a.LimitBytes}
+	o := &output{client: c, reader: reader, job: a.Job, attempt: a.Number, limit: a.LimitBytes}
 	secrets := a.Command.secrets()
 	tails := [2]*tail{newTail(a.TailBytes, secrets), newTail(a.TailBytes, secrets)}
 
@@ -86,8 +91,15 @@ func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *A
 	}
 	var parts []*part
 	for i := range list.Items {
-		if p, ok := parsePart(&list.Items[i]); ok && a.Job.owns(&list.Items[i]) {
+		p, ok := parsePart(&list.Items[i])
+		switch {
+		case !ok || !a.Job.owns(&list.Items[i]):
+		case p.attempt == a.Number:
 			parts = append(parts, p)
+		case p.attempt < a.Number:
+			if err := dropPart(ctx, c, &list.Items[i]); err != nil {
+				return nil, tails, err
+			}
 		}
 	}
 	if len(parts) == 0 {
@@ -99,7 +111,7 @@ func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *A
 		return nil, tails, err
 	}
 	for number := range last.number {
-		o.full = append(o.full, partName(a.Job.Name, number))
+		o.full = append(o.full, partName(a.Job.Name, a.Number, number))
 	}
 	for stream := range tails {
 		o.end[stream] = last.base[stream] + int64(len(last.data[stream]))
@@ -113,6 +125,16 @@ func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *A
 		o.open = last
 	}
 	return o, tails, nil
+}
+
+// dropPart deletes what an attempt before this one has left: the output of the last attempt is kept, so that the limit is
+// one for the job.
+func dropPart(ctx context.Context, c client.Client, meta *metav1.PartialObjectMetadata) error {
+	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	if err := c.Delete(ctx, meta, client.Preconditions{UID: &meta.UID}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("%w: deleting the output of an attempt before: %w", errBlocked, err)
+	}
+	return nil
 }
 
 // fillTails reads back from the last part until the tails are full or there is no more.
@@ -142,13 +164,14 @@ func fillTails(ctx context.Context, reader client.Reader, job Job, parts []*part
 func (p *part) end(stream int) int64 { return p.base[stream] + int64(len(p.data[stream])) }
 
 func parsePart(meta *metav1.PartialObjectMetadata) (*part, bool) {
+	attempt, errAttempt := strconv.ParseInt(meta.Annotations[annotationAttempt], 10, 32)
 	number, err := strconv.Atoi(meta.Annotations[annotationNumber])
 	out, errOut := strconv.ParseInt(meta.Annotations[annotationStdoutOffset], 10, 64)
 	off, errOff := strconv.ParseInt(meta.Annotations[annotationStderrOffset], 10, 64)
-	if err != nil || errOut != nil || errOff != nil || number < 0 || out < 0 || off < 0 {
+	if errAttempt != nil || err != nil || errOut != nil || errOff != nil || number < 0 || out < 0 || off < 0 {
 		return nil, false
 	}
-	return &part{name: meta.Name, number: number, base: [2]int64{out, off}}, true
+	return &part{name: meta.Name, attempt: int32(attempt), number: number, base: [2]int64{out, off}}, true
 }
 
 // loadPart reads a part's content.

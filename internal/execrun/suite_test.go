@@ -154,7 +154,7 @@ func (w *world) await(what string, wanted func(Progress) bool) Progress {
 	w.t.Helper()
 	deadline := time.After(patience)
 	for {
-		p, known := w.runner.Progress(w.job.UID)
+		p, known := w.runner.Progress(w.job.UID, 1)
 		if known && wanted(p) {
 			return p
 		}

@@ -34,6 +34,7 @@ var pageOfTypes = map[string]string{
 	"sandbox_types.go":    "docs/spec/sandbox.md",
 	"snapshot_types.go":   "docs/spec/snapshot.md",
 	"execjob_types.go":    "docs/spec/execjob.md",
+	"execjob_reasons.go":  "docs/spec/execjob.md",
 	"connection_types.go": "docs/spec/connection.md",
 }
 

@@ -77,6 +77,6 @@ var _ = Describe("Bad input", func() {
 		Entry("an idle timeout", "Sandbox", "{idleTimeoutSeconds: 1}", "{idleTimeoutSeconds: 2}", "idleTimeoutSeconds is immutable"),
 		Entry("a source", "Snapshot", "{sandboxRef: {name: a}}", "{sandboxRef: {name: b}}", "sandboxRef is immutable"),
 		Entry("a snapshot name", "Snapshot", "{"+sandboxRef+"}", "{"+sandboxRef+", snapshotName: b}", "snapshotName is immutable"),
-		Entry("a job", "ExecJob", "{"+sandboxRef+", script: a}", "{"+sandboxRef+", script: b}", "the spec of an ExecJob is immutable: create another"),
+		Entry("a job", "ExecJob", "{"+sandboxRef+", script: a}", "{"+sandboxRef+", script: b}", "what an ExecJob runs is immutable: create another"),
 	)
 })

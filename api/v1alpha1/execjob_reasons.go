@@ -1,0 +1,47 @@
+package v1alpha1
+
+// Reasons of an ExecJob's conditions while it has not finished. Reconciling is True with each.
+const (
+	// ReasonStarting says that the command is being started.
+	ReasonStarting = "Starting"
+	// ReasonExecuting says that the command runs.
+	ReasonExecuting = "Executing"
+	// ReasonReattaching says that the stream of a running command was lost and is being taken up again.
+	ReasonReattaching = "Reattaching"
+	// ReasonSandboxPaused says that the Sandbox is declared Paused: the job waits, or is frozen with it.
+	ReasonSandboxPaused = "SandboxPaused"
+	// ReasonStopping says that the processes of the command are being ended.
+	ReasonStopping = "Stopping"
+	// ReasonSuspended says that spec.suspend holds the job: no command runs, and none is started. The condition Suspended
+	// is True.
+	ReasonSuspended = "Suspended"
+	// ReasonBackingOff says that an attempt has failed, and that the next one waits for its time.
+	ReasonBackingOff = "BackingOff"
+	// ReasonEnvNotFound says that a Secret or ConfigMap that spec.env refers to, or the key in it, is not there.
+	// Waiting.
+	ReasonEnvNotFound = "EnvNotFound"
+	// ReasonOutputBlocked says that the API server refuses the output ConfigMap, for a quota for instance. The
+	// command goes on; its output is stored when the refusal ends.
+	ReasonOutputBlocked = "OutputBlocked"
+)
+
+// Reasons of a finished ExecJob's conditions. They never change again.
+const (
+	// ReasonSucceeded says that the command ended with exit code 0. Complete and Ready are True.
+	ReasonSucceeded = "Succeeded"
+	// ReasonNonZeroExit says that the last attempt's command ended with another exit code. Failed is True.
+	ReasonNonZeroExit = "NonZeroExit"
+	// ReasonSignaled says that a signal ended the last attempt's command. Failed is True.
+	ReasonSignaled = "Signaled"
+	// ReasonDeadlineExceeded says that the job was not over after activeDeadlineSeconds. A command that ran was
+	// ended. Failed is True.
+	ReasonDeadlineExceeded = "DeadlineExceeded"
+	// ReasonSandboxLost says that the remote sandbox was gone before the command's end was known. Failed is True.
+	ReasonSandboxLost = "SandboxLost"
+	// ReasonExitUnknown says that the command does not run any more and has left no exit code: it, or somebody, has
+	// removed the operator's files from the sandbox or ended its supervisor. Failed is True.
+	ReasonExitUnknown = "ExitUnknown"
+	// ReasonStartFailed says that the sandbox cannot run the command at all, for want of /bin/sh for instance.
+	// Failed is True.
+	ReasonStartFailed = "StartFailed"
+)
