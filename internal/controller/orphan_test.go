@@ -184,13 +184,14 @@ func TestOrphansOfAnExclusiveTeamAreDestroyed(t *testing.T) {
 // An object saves what it claims, also where only the API server knows of it.
 func TestOrphanIsSavedByAClaim(t *testing.T) {
 	t.Parallel()
-	w := newSweptWorld(t, v1alpha1.OrphanPolicyDelete, v1alpha1.OwnershipShared)
+	w := newSweptWorld(t, v1alpha1.OrphanPolicyReport, v1alpha1.OwnershipShared)
 	elsewhere := newWorld(t, wrenndev.Config{})
 	known, unknown := w.leak(ownTimeout(1)), w.leak(ownTimeout(2))
 	adopter, stranger := w.sandbox("adopter"), elsewhere.sandbox("stranger")
 	adopter.Spec.AdoptID, stranger.Spec.AdoptID = known, unknown
 	w.create(adopter)
 	elsewhere.create(stranger)
+	edit(w, w.connection(""), func(c *v1alpha1.Connection) { c.Spec.OrphanPolicy = v1alpha1.OrphanPolicyDelete })
 	awaitReason(w, adopter, v1alpha1.ReasonRunning)
 	w.letSweep()
 	w.expectLeft(known, unknown)
