@@ -17,6 +17,9 @@ const (
 	ReasonInvalidCredential = "InvalidCredential"
 	// ReasonGenerationMismatch says that the endpoint does not serve the generation that spec.generation forces.
 	ReasonGenerationMismatch = "GenerationMismatch"
+	// ReasonInUse says that the connection or its Secret is being deleted while Sandboxes or Snapshots need it. It goes
+	// on working for those, and goes with the last of them. No other object can be bound to it.
+	ReasonInUse = "InUse"
 )
 
 // Reasons of the events that a Connection or ClusterConnection gets besides those of its conditions.
@@ -176,6 +179,13 @@ type ConnectionStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// secretName is the name of the Secret that the credential in use was read from. While Sandboxes or Snapshots
+	// need the connection, that Secret carries the finalizer wrenn.dev/in-use.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
 }
 
 // Connection is the endpoint and credential of one Wrenn team, for use in its own namespace.

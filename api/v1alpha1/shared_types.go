@@ -6,6 +6,10 @@ const (
 	// remote snapshot of a Snapshot, the processes of an ExecJob.
 	Finalizer = "wrenn.dev/destroy"
 
+	// FinalizerInUse holds a Connection, a ClusterConnection and the Secret that it reads while a Sandbox or Snapshot
+	// needs them: without the key, nothing remote can be destroyed.
+	FinalizerInUse = "wrenn.dev/in-use"
+
 	// AnnotationSandboxID repeats status.sandboxID of a Sandbox, because status does not survive a backup and
 	// restore.
 	AnnotationSandboxID = "wrenn.dev/sandbox-id"

@@ -111,7 +111,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 	}
 	for _, each := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		&controller.ConnectionReconciler{
-			Client: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Pool: pool, Recorder: recorder,
+			Client: mgr.GetClient(), Secrets: direct, Pool: pool, Recorder: recorder,
 			OperatorNamespace: opts.namespace, Refresh: opts.secrets,
 		},
 		sandboxes,

@@ -51,6 +51,7 @@ type Pool struct {
 	mu          sync.Mutex
 	teams       map[string]*Team
 	keys        map[Key]string
+	doors       doors
 	subscribers []func(Change)
 }
 
@@ -59,7 +60,7 @@ func NewPool(pace Pace, userAgent string) *Pool {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Pool{
 		pace: pace, userAgent: userAgent, ctx: ctx, cancel: cancel,
-		teams: map[string]*Team{}, keys: map[Key]string{},
+		teams: map[string]*Team{}, keys: map[Key]string{}, doors: doors{},
 	}
 }
 
@@ -99,10 +100,12 @@ func (p *Pool) Set(key Key, s Settings) (*Team, error) {
 	return team, nil
 }
 
-// Remove forgets a connection, and its team with it where no other connection leads there.
+// Remove forgets a connection, and its team with it where no other connection leads there. No object can be bound to it
+// any more.
 func (p *Pool) Remove(key Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	delete(p.doors, key)
 	delete(p.keys, key)
 	p.drop()
 }
@@ -161,6 +164,12 @@ func (p *Pool) tell(identity string, ids []string, health bool) {
 			change.Keys = append(change.Keys, key)
 		}
 	}
+	p.mu.Unlock()
+	p.publish(change)
+}
+
+func (p *Pool) publish(change Change) {
+	p.mu.Lock()
 	subscribers := slices.Clone(p.subscribers)
 	p.mu.Unlock()
 	for _, fn := range subscribers {

@@ -40,7 +40,7 @@ type Resolver struct {
 // Resolve returns the connection that an object in the namespace refers to, nil meaning the default ones, and its team.
 // The error is *UnavailableError where there is none to be had, and the API server's own otherwise.
 func (r *Resolver) Resolve(ctx context.Context, namespace string, ref *v1alpha1.ConnectionReference) (Key, *Team, error) {
-	key, err := r.find(ctx, namespace, ref)
+	key, err := r.Find(ctx, namespace, ref)
 	if err != nil {
 		return Key{}, nil, err
 	}
@@ -58,6 +58,42 @@ func (r *Resolver) Bound(ctx context.Context, namespace string, bound *v1alpha1.
 // ClusterConnection that is no longer lent to the namespace is still good for that.
 func (r *Resolver) Release(namespace string, bound *v1alpha1.BoundConnection) (*Team, error) {
 	return r.team(KeyOf(namespace, bound.Kind, bound.Name))
+}
+
+// Bind lets an object be bound to a connection. One that holds the connection, since it will need it to be let go, waits until
+// the connection is sure to stay. No object is bound to a connection that is being deleted. The error is *UnavailableError
+// where the object has to wait; otherwise done must be called when the binding has been written, or has failed to be.
+func (r *Resolver) Bind(ctx context.Context, key Key, holds bool) (done func(), err error) {
+	if done, ok := r.Pool.Bind(key); ok {
+		return done, nil
+	}
+	connection, err := r.get(ctx, key)
+	switch {
+	case err != nil:
+		return nil, err
+	case !connection.GetDeletionTimestamp().IsZero():
+		return nil, &UnavailableError{
+			Reason:  v1alpha1.ReasonConnectionNotReady,
+			Message: fmt.Sprintf("%s is being deleted and takes no new users: create it again when it is gone", key),
+		}
+	case holds:
+		return nil, notReady(key)
+	default:
+		return func() {}, nil
+	}
+}
+
+// get reads a connection. One that is gone is not ready.
+func (r *Resolver) get(ctx context.Context, key Key) (client.Object, error) {
+	var connection client.Object = &v1alpha1.Connection{}
+	if key.Kind == v1alpha1.ConnectionKindCluster {
+		connection = &v1alpha1.ClusterConnection{}
+	}
+	err := r.Reader.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, connection)
+	if apierrors.IsNotFound(err) {
+		return nil, notReady(key)
+	}
+	return connection, err
 }
 
 // Exclusive tells whether a connection is declared to be used by nobody else. One that is not there is not.
@@ -88,7 +124,9 @@ func (r *Resolver) Sandbox(ctx context.Context, sandbox *v1alpha1.Sandbox) (*wre
 	return team.Client.Sandbox(sandbox.Status.SandboxID), nil
 }
 
-func (r *Resolver) find(ctx context.Context, namespace string, ref *v1alpha1.ConnectionReference) (Key, error) {
+// Find returns the connection that an object in the namespace refers to, nil meaning the default ones. The errors are those
+// of Resolve.
+func (r *Resolver) Find(ctx context.Context, namespace string, ref *v1alpha1.ConnectionReference) (Key, error) {
 	if ref != nil {
 		key := KeyOf(namespace, ref.Kind, ref.Name)
 		found, err := r.usable(ctx, namespace, key)
@@ -146,12 +184,16 @@ func (r *Resolver) lends(ctx context.Context, connection *v1alpha1.ClusterConnec
 func (r *Resolver) team(key Key) (*Team, error) {
 	team, ok := r.Pool.Get(key)
 	if !ok {
-		return nil, &UnavailableError{
-			Reason:  v1alpha1.ReasonConnectionNotReady,
-			Message: fmt.Sprintf("%s is not ready: its Ready condition says why", key),
-		}
+		return nil, notReady(key)
 	}
 	return team, nil
+}
+
+func notReady(key Key) *UnavailableError {
+	return &UnavailableError{
+		Reason:  v1alpha1.ReasonConnectionNotReady,
+		Message: fmt.Sprintf("%s is not ready: its Ready condition says why", key),
+	}
 }
 
 func notFound(format string, args ...any) *UnavailableError {

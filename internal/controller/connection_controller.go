@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,11 +28,12 @@ type SecretRefresh struct {
 var DefaultSecretRefresh = SecretRefresh{Found: 30 * time.Second, Missing: 3 * time.Second}
 
 // ConnectionReconciler keeps the pool's teams as the Connections and ClusterConnections say, and tells in their
-// conditions whether Wrenn can be reached and accepts the credential.
+// conditions whether Wrenn can be reached and accepts the credential. It holds connections and their Secrets as long as
+// anything needs them.
 type ConnectionReconciler struct {
 	client.Client
-	// Secrets reads Secrets from the API server itself.
-	Secrets client.Reader
+	// Secrets reads and patches Secrets at the API server itself.
+	Secrets client.Client
 	// Pool holds the teams.
 	Pool *connection.Pool
 	// Recorder records events.
@@ -41,14 +44,16 @@ type ConnectionReconciler struct {
 	Refresh SecretRefresh
 
 	namespaced, cluster wakeups
+	// holding keeps apart who begins to hold a Secret and who ceases to.
+	holding sync.Mutex
 }
 
-// +kubebuilder:rbac:groups=wrenn.dev,resources=connections;clusterconnections,verbs=get;list;watch
+// +kubebuilder:rbac:groups=wrenn.dev,resources=connections;clusterconnections,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=wrenn.dev,resources=connections/status;clusterconnections/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
-// SetupWithManager adds the controllers of both kinds to a manager.
+// SetupWithManager adds the controllers of both kinds to a manager. The indexes must be there.
 func (r *ConnectionReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Refresh == (SecretRefresh{}) {
 		r.Refresh = DefaultSecretRefresh
@@ -58,6 +63,8 @@ func (r *ConnectionReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("connection").
 		For(&v1alpha1.Connection{}, builder.WithPredicates(specOrMetadataChanged())).
 		WatchesRawSource(&r.namespaced).
+		Watches(&v1alpha1.Sandbox{}, r.wakeConnections()).
+		Watches(&v1alpha1.Snapshot{}, r.wakeConnections()).
 		Complete(reconcileFunc(r.reconcileConnection))
 	if err != nil {
 		return err
@@ -75,14 +82,29 @@ func (r *ConnectionReconciler) teamChanged(change connection.Change) {
 		return
 	}
 	for _, key := range change.Keys {
-		name := client.ObjectKey{Namespace: key.Namespace, Name: key.Name}
-		if key.Kind == v1alpha1.ConnectionKindCluster {
-			r.cluster.wake(name)
-		} else {
-			r.namespaced.wake(name)
-		}
+		r.wake(key)
 	}
 }
+
+// connectionView is a Connection or ClusterConnection as one reconcile sees it.
+type connectionView struct {
+	// obj is the connection, and before as it is stored. Spec and status are those of obj.
+	obj, before client.Object
+	spec        *v1alpha1.ConnectionSpec
+	status      *v1alpha1.ConnectionStatus
+	key         connection.Key
+	// secretNamespace is where its Secret is; secret is nil where that is not there.
+	secretNamespace string
+	secret          *corev1.Secret
+	// former is the Secret that was used before the spec named another.
+	former string
+	// needed tells that Sandboxes or Snapshots need the connection, and passing that one may be about to.
+	needed, passing bool
+	// linked tells that the credential in the Secret is the one in use.
+	linked bool
+}
+
+func (v *connectionView) deleting() bool { return !v.obj.GetDeletionTimestamp().IsZero() }
 
 func (r *ConnectionReconciler) reconcileConnection(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	key := connection.KeyOf(req.Namespace, v1alpha1.ConnectionKindNamespaced, req.Name)
@@ -90,16 +112,9 @@ func (r *ConnectionReconciler) reconcileConnection(ctx context.Context, req ctrl
 	if err := r.Get(ctx, req.NamespacedName, &found); err != nil {
 		return r.gone(key, err)
 	}
-	before := found.DeepCopy()
-	stands, err := r.link(ctx, key, &found.Spec, found.Namespace, &found.Status, found.Generation)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if err := writeStatus(ctx, r.Client, &found, before); err != nil {
-		return retryConflict(err)
-	}
-	announce(r.Recorder, &found, before.Status.Conditions, found.Status.Conditions)
-	return stands.result(), nil
+	return r.reconcile(ctx, &connectionView{
+		obj: &found, before: found.DeepCopy(), spec: &found.Spec, status: &found.Status, key: key, secretNamespace: found.Namespace,
+	})
 }
 
 func (r *ConnectionReconciler) reconcileClusterConnection(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -108,16 +123,10 @@ func (r *ConnectionReconciler) reconcileClusterConnection(ctx context.Context, r
 	if err := r.Get(ctx, req.NamespacedName, &found); err != nil {
 		return r.gone(key, err)
 	}
-	before := found.DeepCopy()
-	stands, err := r.link(ctx, key, &found.Spec.ConnectionSpec, r.OperatorNamespace, &found.Status, found.Generation)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if err := writeStatus(ctx, r.Client, &found, before); err != nil {
-		return retryConflict(err)
-	}
-	announce(r.Recorder, &found, before.Status.Conditions, found.Status.Conditions)
-	return stands.result(), nil
+	return r.reconcile(ctx, &connectionView{
+		obj: &found, before: found.DeepCopy(), spec: &found.Spec.ConnectionSpec, status: &found.Status, key: key,
+		secretNamespace: r.OperatorNamespace,
+	})
 }
 
 // gone drops the team of a connection that is no longer there.
@@ -128,41 +137,83 @@ func (r *ConnectionReconciler) gone(key connection.Key, err error) (ctrl.Result,
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
-// link leads the connection to the team of its spec and Secret, and writes what is known of that team into the status.
-func (r *ConnectionReconciler) link(ctx context.Context, key connection.Key, spec *v1alpha1.ConnectionSpec, secretNamespace string,
-	status *v1alpha1.ConnectionStatus, generation int64,
-) (standing, error) {
-	ref := secretRef(spec)
+// reconcile links the connection to its team and holds what is needed. The status names the Secret before that is held:
+// whoever comes after a crash knows which to let go.
+func (r *ConnectionReconciler) reconcile(ctx context.Context, view *connectionView) (ctrl.Result, error) {
+	conditions := slices.Clone(view.status.Conditions)
+	if err := r.findUsers(ctx, view); err != nil {
+		return ctrl.Result{}, err
+	}
+	if view.deleting() && !view.needed {
+		return lookAgain(r.letGo(ctx, view))
+	}
+	stands, err := r.link(ctx, view)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.letGoOfFormer(ctx, view); err != nil {
+		return lookAgain(err)
+	}
+	stands.write(&view.status.Conditions, view.obj.GetGeneration())
+	view.status.ObservedGeneration = view.obj.GetGeneration()
+	if err := writeStatus(ctx, r.Client, view.obj, view.before); err != nil {
+		return retryConflict(err)
+	}
+	announce(r.Recorder, view.obj, conditions, view.status.Conditions)
+	if err := r.hold(ctx, view); err != nil {
+		return lookAgain(err)
+	}
+	return stands.result(), nil
+}
+
+// lookAgain turns a lost race for the connection or its Secret into another look at both.
+func lookAgain(err error) (ctrl.Result, error) {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return ctrl.Result{RequeueAfter: soon}, nil
+	}
+	return ctrl.Result{}, err
+}
+
+// link leads the connection to the team of its spec and Secret, and returns where it stands then.
+func (r *ConnectionReconciler) link(ctx context.Context, view *connectionView) (standing, error) {
+	ref := secretRef(view.spec)
 	var secret corev1.Secret
-	err := r.Secrets.Get(ctx, client.ObjectKey{Namespace: secretNamespace, Name: ref.Name}, &secret)
+	err := r.Secrets.Get(ctx, client.ObjectKey{Namespace: view.secretNamespace, Name: ref.Name}, &secret)
 	if client.IgnoreNotFound(err) != nil {
 		return standing{}, err
 	}
-	settings, s := settingsOf(spec, secretNamespace, secret.Data, err == nil)
-	if s != nil {
-		s.again = r.Refresh.Missing
-	} else {
-		s = r.set(key, settings, status)
-		s.again = r.Refresh.Found
+	if err == nil {
+		view.secret = &secret
 	}
-	s.write(&status.Conditions, generation)
-	status.ObservedGeneration = generation
-	return *s, nil
+	settings, wait := settingsOf(view.spec, view.secretNamespace, secret.Data, err == nil)
+	if wait != nil {
+		return wait.after(r.Refresh.Missing), nil
+	}
+	s := r.set(view, settings)
+	if inUse, ok := leaving(view); ok && (s.reason == v1alpha1.ReasonConnected || s.reason == v1alpha1.ReasonConnecting) {
+		s = inUse
+	}
+	if view.passing {
+		return s.after(soon), nil
+	}
+	return s.after(r.Refresh.Found), nil
 }
 
 // set leads the connection to its team and returns where that stands.
-func (r *ConnectionReconciler) set(key connection.Key, settings connection.Settings, status *v1alpha1.ConnectionStatus) *standing {
-	team, err := r.Pool.Set(key, settings)
+func (r *ConnectionReconciler) set(view *connectionView, settings connection.Settings) standing {
+	team, err := r.Pool.Set(view.key, settings)
 	if err != nil {
 		// The client's errors about its settings say what is wrong with them and hold no secret.
-		s := stalled(v1alpha1.ReasonInvalidRequest, err.Error())
-		return &s
+		return stalled(v1alpha1.ReasonInvalidRequest, err.Error())
+	}
+	view.linked = true
+	if name := secretRef(view.spec).Name; view.status.SecretName != name {
+		view.former, view.status.SecretName = view.status.SecretName, name
 	}
 	health := team.Health()
-	status.Fingerprint = team.Fingerprint
-	status.Generation = v1alpha1.Generation(health.Generation)
-	s := healthStanding(health)
-	return &s
+	view.status.Fingerprint = team.Fingerprint
+	view.status.Generation = v1alpha1.Generation(health.Generation)
+	return healthStanding(health)
 }
 
 // reconcileFunc is a reconciler that is a function.

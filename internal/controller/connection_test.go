@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"context"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -83,17 +82,7 @@ func TestClusterConnectionIsLentBySelector(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, wrenndev.Config{})
 	w.startOperator()
-	w.secret("wrenn", "apiKey", w.wrenn.APIKey())
-	lent := &v1alpha1.ClusterConnection{
-		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
-		Spec:       v1alpha1.ClusterConnectionSpec{ConnectionSpec: w.connection(w.wrenn.URL()).Spec},
-	}
-	w.create(lent)
-	t.Cleanup(func() {
-		if err := w.api.Delete(context.Background(), lent); err != nil {
-			t.Error(err)
-		}
-	})
+	lent := w.lend(nil)
 	sandbox := w.sandbox("box")
 	sandbox.Spec.ConnectionRef = &v1alpha1.ConnectionReference{Kind: v1alpha1.ConnectionKindCluster, Name: w.namespace}
 	w.create(sandbox)

@@ -14,6 +14,7 @@ const (
 	indexSandboxSnapshot = "spec.snapshotRef.name"
 	indexSnapshotSource  = "spec.sandboxRef.name"
 	indexExecJobSandbox  = "spec.sandboxRef.name"
+	indexConnectionUse   = "use of a connection"
 )
 
 // AddIndexes adds to a cache the indexes that the controllers need.
@@ -33,6 +34,8 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 			}
 			return present(ref.Name)
 		}},
+		{&v1alpha1.Sandbox{}, indexConnectionUse, indexUse},
+		{&v1alpha1.Snapshot{}, indexConnectionUse, indexUse},
 		{&v1alpha1.Snapshot{}, indexSnapshotSource, func(obj client.Object) []string {
 			return present(obj.(*v1alpha1.Snapshot).Spec.SandboxRef.Name) //nolint:forcetypeassert // the index is of Snapshots
 		}},
@@ -43,6 +46,13 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		if err := indexer.IndexField(ctx, index.of, index.field, index.value); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func indexUse(obj client.Object) []string {
+	if used := useOf(obj); used.kind != useNone {
+		return []string{used.index()}
 	}
 	return nil
 }

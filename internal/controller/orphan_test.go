@@ -359,17 +359,7 @@ func TestOrphanOfAClusterConnection(t *testing.T) {
 	w := newWorld(t, wrenndev.Config{})
 	w.orphans.Grace = shortGrace
 	w.startOperator()
-	w.secret("wrenn", "apiKey", w.wrenn.APIKey())
-	lent := &v1alpha1.ClusterConnection{
-		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
-		Spec:       v1alpha1.ClusterConnectionSpec{ConnectionSpec: w.connection(w.wrenn.URL()).Spec},
-	}
-	w.create(lent)
-	t.Cleanup(func() {
-		if err := w.api.Delete(context.Background(), lent); err != nil {
-			t.Error(err)
-		}
-	})
+	lent := w.lend(nil)
 	orphan := w.leak(ownTimeout(1))
 	eventually(w, "event", func() error {
 		var list eventsv1.EventList

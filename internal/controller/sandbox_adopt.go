@@ -32,8 +32,13 @@ func (r *SandboxReconciler) find(view *sandboxView) standing {
 // claim takes over the remote that the spec names. The annotation is the claim; it is written with the finalizer, before
 // the status.
 func (r *SandboxReconciler) claim(ctx context.Context, view *sandboxView) (standing, error) {
+	bound, wait, err := r.bind(ctx, view)
+	if err != nil || wait != nil {
+		return deref(wait), err
+	}
+	defer bound()
 	id := view.sandbox.Spec.AdoptID
-	err := r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
+	err = r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
 		controllerutil.AddFinalizer(sandbox, v1alpha1.Finalizer)
 		setAnnotation(sandbox, v1alpha1.AnnotationSandboxID, id)
 		return nil

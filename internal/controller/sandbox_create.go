@@ -30,14 +30,19 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 	if err != nil || wait != nil {
 		return deref(wait), err
 	}
+	bound, wait, err := r.bind(ctx, view)
+	if err != nil || wait != nil {
+		return deref(wait), err
+	}
+	defer bound()
 	team := view.team
 	leave, ok := team.Reserve()
 	if !ok {
 		return working(v1alpha1.ReasonLimitReached, fmt.Sprintf("the team of %s has as many sandboxes as its spec.limits.maxSandboxes allows: "+
 			"delete others, or raise it", view.key)).after(limitInterval), nil
 	}
-	bound := v1alpha1.BoundConnection{Kind: view.key.Kind, Name: view.key.Name, Fingerprint: view.team.Fingerprint}
-	intent := newCreateIntent(clusterBits(r.ClusterUID), bound, request, view.team.TakesTokens(), view.sandbox.Status.SandboxID)
+	through := v1alpha1.BoundConnection{Kind: view.key.Kind, Name: view.key.Name, Fingerprint: view.team.Fingerprint}
+	intent := newCreateIntent(clusterBits(r.ClusterUID), through, request, view.team.TakesTokens(), view.sandbox.Status.SandboxID)
 	err = r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
 		controllerutil.AddFinalizer(sandbox, v1alpha1.Finalizer)
 		return intent.writeTo(sandbox)

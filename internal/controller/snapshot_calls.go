@@ -95,6 +95,11 @@ func (r *SnapshotReconciler) begin(ctx context.Context, view *snapshotView) (sta
 	if err != nil {
 		return standing{}, err
 	}
+	bound, wait, err := bindTo(ctx, r.Resolver, view.key, view.snapshot, view.snapshot.Spec.DeletionPolicy)
+	if err != nil || wait != nil {
+		return deref(wait), err
+	}
+	defer bound()
 	r.Holds.Hold(view.snapshot.UID, intent.SandboxID)
 	err = r.editMetadata(ctx, view, func(snapshot *v1alpha1.Snapshot) {
 		controllerutil.AddFinalizer(snapshot, v1alpha1.Finalizer)

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/ptr"
@@ -183,7 +184,13 @@ func (w *world) newManager(ctx context.Context, pool *connection.Pool) manager.M
 		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
 		GracefulShutdownTimeout: ptr.To(patience),
 		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
-		Cache:                   cache.Options{DefaultNamespaces: namespaces},
+		Cache: cache.Options{
+			DefaultNamespaces: namespaces,
+			// The operators of other tests leave this one's ClusterConnections alone.
+			ByObject: map[client.Object]cache.ByObject{
+				&v1alpha1.ClusterConnection{}: {Label: labels.SelectorFromSet(w.labels())},
+			},
+		},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -221,7 +228,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 		SetupWithManager(mgr ctrl.Manager) error
 	}{
 		&ConnectionReconciler{
-			Client: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Pool: pool, Recorder: recorder, OperatorNamespace: w.namespace,
+			Client: mgr.GetClient(), Secrets: direct, Pool: pool, Recorder: recorder, OperatorNamespace: w.namespace,
 			Refresh: SecretRefresh{Found: 200 * time.Millisecond, Missing: 100 * time.Millisecond},
 		},
 		sandboxes,
@@ -342,6 +349,8 @@ func conditionsOf(obj client.Object) ([]metav1.Condition, int64) {
 	case *v1alpha1.ExecJob:
 		return o.Status.Conditions, o.Status.ObservedGeneration
 	case *v1alpha1.Connection:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *v1alpha1.ClusterConnection:
 		return o.Status.Conditions, o.Status.ObservedGeneration
 	}
 	return nil, 0

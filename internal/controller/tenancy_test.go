@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -36,8 +35,8 @@ func newTenants(t *testing.T) *tenants {
 	w.secret("wrenn", "apiKey", w.wrenn.APIKeyOf("lent"))
 	w.secret("private", "apiKey", w.wrenn.APIKeyOf("private"))
 	w.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "private"}, Data: map[string]string{"apiKey": "x"}})
-	w.lend("lent-"+w.namespace, "wrenn", w.namespace, w.neighbours[0])
-	w.lend("private-"+w.namespace, "private", w.namespace)
+	w.lendAs("lent-"+w.namespace, "wrenn", to(w.namespace, w.neighbours[0]))
+	w.lendAs("private-"+w.namespace, "private", to(w.namespace))
 	private := w.connection(w.wrenn.URL())
 	w.create(private)
 	tn := &tenants{world: w, intruder: w.neighbours[0], box: w.sandbox("source"), golden: w.snapshot("golden"), secretBox: w.sandbox("secret")}
@@ -54,23 +53,11 @@ func newTenants(t *testing.T) *tenants {
 	return tn
 }
 
-// lend makes a ClusterConnection and lends it.
-func (w *world) lend(name, secret string, namespaces ...string) {
-	w.t.Helper()
-	spec := w.connection(w.wrenn.URL()).Spec
-	spec.APIKeySecretRef = &v1alpha1.SecretKeyReference{Name: secret, Key: "apiKey"}
-	connection := &v1alpha1.ClusterConnection{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.ClusterConnectionSpec{
-		ConnectionSpec: spec,
-		NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-			{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: namespaces},
-		}},
+// to selects namespaces by their names.
+func to(namespaces ...string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: namespaces},
 	}}
-	w.create(connection)
-	w.t.Cleanup(func() {
-		if err := w.api.Delete(context.Background(), connection); err != nil {
-			w.t.Error(err)
-		}
-	})
 }
 
 func (tn *tenants) lent() *v1alpha1.ConnectionReference {
