@@ -122,7 +122,7 @@ func (o *operator) controllers(mgr manager.Manager, pool *connection.Pool) ([]pa
 	holds := controller.NewHolds()
 	return []part{
 		&controller.ConnectionReconciler{
-			Client: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Pool: pool, Recorder: recorder,
+			Client: mgr.GetClient(), Secrets: direct, Pool: pool, Recorder: recorder,
 			OperatorNamespace: o.world.namespace, Refresh: secretRefresh,
 		},
 		&controller.SandboxReconciler{
