@@ -23,7 +23,7 @@ func announce(recorder events.EventRecorder, obj client.Object, before, after []
 		return
 	}
 	severity := corev1.EventTypeNormal
-	if meta.IsStatusConditionTrue(after, v1alpha1.ConditionStalled) || troubling[is.Reason] {
+	if meta.IsStatusConditionTrue(after, v1alpha1.ConditionStalled) || troubling[is.Reason] || holder(obj, after) != "" {
 		severity = corev1.EventTypeWarning
 	}
 	recorder.Eventf(obj, nil, severity, is.Reason, "Reconcile", "%s", is.Message)

@@ -87,6 +87,13 @@ func (f *flights[R]) clear(uid types.UID) {
 	}
 }
 
+// abandon drops a flight of an object that is gone, landed or not.
+func (f *flights[R]) abandon(uid types.UID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.byUID, uid)
+}
+
 // drain waits until every flight has landed and returns those that were not taken in.
 func (f *flights[R]) drain() map[types.UID]flight[R] {
 	f.mu.Lock()

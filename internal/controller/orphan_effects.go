@@ -98,8 +98,8 @@ func (s *OrphanSweeper) report(ctx context.Context, of *sweep) {
 // tell records an event on each connection that leads to the team.
 func (s *OrphanSweeper) tell(ctx context.Context, of *sweep, severity, reason, action, note string) {
 	for _, key := range of.keys {
-		if found, _, err := readConnection(ctx, s.Client, key); err == nil {
-			s.Recorder.Eventf(found, nil, severity, reason, action, "%s", note)
+		if found, err := readConnection(ctx, s.Client, key); err == nil {
+			s.Recorder.Eventf(found.object, nil, severity, reason, action, "%s", note)
 		}
 	}
 }

@@ -166,24 +166,11 @@ func (s *OrphanSweeper) look(ctx context.Context, of *sweep, claims *remoteClaim
 func specsOf(ctx context.Context, reader client.Reader, keys []connection.Key) []*v1alpha1.ConnectionSpec {
 	specs := make([]*v1alpha1.ConnectionSpec, 0, len(keys))
 	for _, key := range keys {
-		_, spec, err := readConnection(ctx, reader, key)
+		found, err := readConnection(ctx, reader, key)
 		if err != nil {
-			spec = nil
+			found.spec = nil
 		}
-		specs = append(specs, spec)
+		specs = append(specs, found.spec)
 	}
 	return specs
-}
-
-// readConnection reads a connection of either kind.
-func readConnection(ctx context.Context, reader client.Reader, key connection.Key) (client.Object, *v1alpha1.ConnectionSpec, error) {
-	name := client.ObjectKey{Namespace: key.Namespace, Name: key.Name}
-	if key.Kind == v1alpha1.ConnectionKindCluster {
-		var found v1alpha1.ClusterConnection
-		err := reader.Get(ctx, name, &found)
-		return &found, &found.Spec.ConnectionSpec, err
-	}
-	var found v1alpha1.Connection
-	err := reader.Get(ctx, name, &found)
-	return &found, &found.Spec, err
 }

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -13,21 +12,22 @@ import (
 
 // blocked tells why no call may be made now: the last one failed and its backoff runs, or the connection is not usable.
 func (r *SandboxReconciler) blocked(view *sandboxView) (standing, bool) {
-	if view.team == nil {
-		return working(view.unavailable.Reason, view.unavailable.Message), true
-	}
-	if s, ok := notConnected(view.key, view.team); ok {
+	if s, waits := view.disconnected(); waits {
 		return s, true
 	}
 	return r.troubles.of(view.sandbox)
 }
 
-// notConnected tells why a team cannot be used.
-func notConnected(key connection.Key, team *connection.Team) (standing, bool) {
-	if team.Health().State == connection.StateConnected {
+// disconnected tells why the connection cannot be used now.
+func (v *sandboxView) disconnected() (standing, bool) {
+	cause := v.unavailable
+	if v.team != nil {
+		cause = notConnected(v.key, v.team, v.observed.deleting)
+	}
+	if cause == nil {
 		return standing{}, false
 	}
-	return working(v1alpha1.ReasonConnectionNotReady, fmt.Sprintf("%s is not ready: its Ready condition says why", key)), true
+	return waitFor(cause, v.observed.deleting), true
 }
 
 // pause pauses the remote. That it is about to is written first: an idle pause must never be taken for this one, nor
@@ -146,7 +146,7 @@ func (r *SandboxReconciler) letGo(ctx context.Context, view *sandboxView) (stand
 	if err != nil {
 		return standing{}, err
 	}
-	r.flights.clear(view.sandbox.UID)
+	r.flights.abandon(view.sandbox.UID)
 	r.troubles.forget(view.sandbox.UID)
 	r.pings.forget(view.sandbox.UID)
 	if view.team != nil && !view.observed.claimed {

@@ -151,9 +151,10 @@ func (r *SandboxReconciler) connect(ctx context.Context, view *sandboxView) erro
 		view.key = connection.KeyOf(sandbox.Namespace, bound.Kind, bound.Name)
 		view.team, err = r.Resolver.Bound(ctx, sandbox.Namespace, bound)
 	}
-	if errors.As(err, &view.unavailable) {
-		return nil
+	if !errors.As(err, &view.unavailable) {
+		return err
 	}
+	view.unavailable, err = explain(ctx, r.Client, view.key, view.unavailable, !sandbox.DeletionTimestamp.IsZero())
 	return err
 }
 

@@ -144,7 +144,7 @@ func planSandbox(o sandboxObserved) sandboxAction {
 	switch {
 	case o.intent == intentFlying:
 		return sandboxAwaitCreate
-	case o.flying:
+	case o.flying && !o.isToBeLeft():
 		return sandboxAwaitCall
 	case o.unsaved:
 		return sandboxSave
@@ -196,7 +196,7 @@ func planSandboxExpiry(o sandboxObserved) sandboxAction {
 // planSandboxDeletion lets go of the object when nothing remote can be left behind.
 func planSandboxDeletion(o sandboxObserved) sandboxAction {
 	switch {
-	case o.deletion == v1alpha1.DeletionPolicyOrphan, o.claimed:
+	case o.isToBeLeft(), o.claimed:
 		return sandboxLetGo
 	case o.intent == intentOpen:
 		return sandboxResolveIntent
@@ -205,6 +205,11 @@ func planSandboxDeletion(o sandboxObserved) sandboxAction {
 	default:
 		return sandboxDestroy
 	}
+}
+
+// isToBeLeft tells whether the object is to go without its remote. No call is waited for then, other than a create.
+func (o sandboxObserved) isToBeLeft() bool {
+	return o.deleting && o.deletion == v1alpha1.DeletionPolicyOrphan
 }
 
 // planSandboxRemote brings the remote to what the spec asks.

@@ -205,6 +205,9 @@ func TestPlanSandboxNeeds(t *testing.T) {
 		"another's remote is left alone":      {running, func(o *sandboxObserved) { o.deleting, o.claimed = true, true }, sandboxLetGo},
 		"a call under way is waited for":      {running, func(o *sandboxObserved) { o.flying, o.expired, o.deleting = true, true, true }, sandboxAwaitCall},
 		"a new id is saved before it is used": {running, func(o *sandboxObserved) { o.unsaved, o.expired, o.deleting = true, true, true }, sandboxSave},
+		"one to be left waits for no call": {running, func(o *sandboxObserved) {
+			o.flying, o.deleting, o.deletion = true, true, v1alpha1.DeletionPolicyOrphan
+		}, sandboxLetGo},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,7 +16,7 @@ import (
 // that is clear.
 func (r *SandboxReconciler) resolveIntent(ctx context.Context, view *sandboxView) (standing, error) {
 	if view.team == nil {
-		return working(view.unavailable.Reason, view.unavailable.Message), nil
+		return waitFor(view.unavailable, view.observed.deleting), nil
 	}
 	if s, decided, err := r.decided(ctx, view); decided || err != nil {
 		return s, err
@@ -37,6 +37,9 @@ func (r *SandboxReconciler) resolveIntent(ctx context.Context, view *sandboxView
 			"the team may have come of it: set the annotation %s to %q, or to %q", len(found.remotes),
 			v1alpha1.AnnotationCreateOutcome, outcomeRetry, outcomeAdopt+"<sandbox id>")).unknown().after(outcomeInterval), nil
 	default:
+		if s, waits := view.disconnected(); waits && view.observed.deleting {
+			return s, nil
+		}
 		view.team.Hurry()
 		return working(v1alpha1.ReasonCreateUnconfirmed, "a create was not answered; looking for what came of it").
 			after(time.Second), nil

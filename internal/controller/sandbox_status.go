@@ -31,9 +31,10 @@ func lost(view *sandboxView) standing {
 		": set spec.recoveryPolicy to Recreate for a fresh one, or delete this Sandbox")
 }
 
-// awaitCall leaves the status as it is, but for a destruction that takes its time.
+// awaitCall leaves the status as it is, but for a destruction that takes its time. One that is tried again goes on
+// telling what has held it.
 func (r *SandboxReconciler) awaitCall(view *sandboxView) standing {
-	if !view.observed.deleting {
+	if !view.observed.deleting || holder(view.sandbox, view.sandbox.Status.Conditions) != "" {
 		return unchanged()
 	}
 	if wait := time.Until(view.sandbox.DeletionTimestamp.Add(r.Timing.ShowAfter)); wait > 0 {
@@ -65,7 +66,7 @@ func (r *SandboxReconciler) awaitList(view *sandboxView) standing {
 	case view.team == nil || ready:
 		return unchanged()
 	}
-	if s, blocked := notConnected(view.key, view.team); blocked {
+	if s, waits := view.disconnected(); waits {
 		return s
 	}
 	return unchanged().after(soon)
@@ -75,7 +76,7 @@ func (r *SandboxReconciler) awaitList(view *sandboxView) standing {
 func (r *SandboxReconciler) describe(view *sandboxView, s standing) {
 	sandbox, status := view.sandbox, &view.sandbox.Status
 	if view.observed.deleting {
-		s.ready = metav1.ConditionFalse
+		s = s.ofDeleted()
 	}
 	s.write(&status.Conditions, sandbox.Generation)
 	running := view.observed.remote == remoteRunning && s.ready == metav1.ConditionTrue

@@ -57,11 +57,12 @@ func (r *SnapshotReconciler) source(ctx context.Context, view *snapshotView) (*s
 
 // blocked tells why no call may be made now.
 func (r *SnapshotReconciler) blocked(view *snapshotView) (standing, bool) {
-	if view.team == nil && view.unavailable != nil {
-		return working(view.unavailable.Reason, view.unavailable.Message), true
+	cause := view.unavailable
+	if view.team != nil {
+		cause = notConnected(view.key, view.team, view.observed.deleting)
 	}
-	if s, ok := notConnected(view.key, view.team); ok {
-		return s, true
+	if cause != nil {
+		return waitFor(cause, view.observed.deleting), true
 	}
 	return r.troubles.of(view.snapshot)
 }
@@ -176,17 +177,19 @@ func (r *SnapshotReconciler) restore(view *snapshotView) standing {
 	return working(v1alpha1.ReasonRestoringSource, "the snapshot is taken; its source is being resumed")
 }
 
-// delete deletes the remote snapshot and sees that it is gone.
+// delete deletes the remote snapshot and sees that it is gone. That nobody knows it proves so only to the credential that it
+// was taken with: another one may be that of another team.
 func (r *SnapshotReconciler) delete(view *snapshotView) standing {
 	if s, blocked := r.blocked(view); blocked {
 		return s
 	}
 	team, name := view.team, view.snapshot.Status.SnapshotName
+	sameCredential := view.snapshot.Status.Connection.Fingerprint == team.Fingerprint
 	r.launch(view, purposeDelete, r.Timing.Call, func(ctx context.Context) (snapshotOutcome, error) {
 		err := team.Client.Snapshots.Delete(ctx, name)
 		left, findErr := findSnapshot(ctx, team, name)
 		switch {
-		case findErr == nil && left.remote == nil && (err == nil || wrenn.IsNotFound(err)):
+		case findErr == nil && left.remote == nil && (err == nil || wrenn.IsNotFound(err) && sameCredential):
 			return left, nil
 		case err != nil:
 			return left, err

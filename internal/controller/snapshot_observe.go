@@ -147,9 +147,10 @@ func (r *SnapshotReconciler) connect(ctx context.Context, view *snapshotView) er
 	} else {
 		view.team, err = r.Resolver.Bound(ctx, view.snapshot.Namespace, bound)
 	}
-	if errors.As(err, &view.unavailable) {
-		return nil
+	if !errors.As(err, &view.unavailable) {
+		return err
 	}
+	view.unavailable, err = explain(ctx, r.Client, view.key, view.unavailable, !view.snapshot.DeletionTimestamp.IsZero())
 	return err
 }
 
@@ -195,7 +196,7 @@ func (r *SnapshotReconciler) takeIn(ctx context.Context, view *snapshotView) err
 	}
 	r.flights.clear(uid)
 	if found.err != nil {
-		r.troubles.note(view.snapshot, problemOf(found.err), askedToWait(found.err))
+		r.note(view, found.purpose, found.err)
 		return nil
 	}
 	o.deleted = found.purpose == purposeDelete
@@ -233,6 +234,16 @@ func (r *SnapshotReconciler) foreign(ctx context.Context, view *snapshotView, re
 		team, _ := r.Resolver.Release(other.Namespace, other.Status.Connection)
 		return team == view.team
 	}), err
+}
+
+// note remembers a failed call, for its backoff and for the status.
+func (r *SnapshotReconciler) note(view *snapshotView, purpose string, err error) {
+	s := problemOf(err)
+	if purpose == purposeDelete && wrenn.IsNotFound(err) {
+		s = working(v1alpha1.ReasonRemoteUnconfirmed, "Wrenn does not know the snapshot, but was asked with another credential than when it was taken: "+
+			"see that this one belongs to the same team, or set spec.deletionPolicy to Orphan")
+	}
+	r.troubles.note(view.snapshot, s, askedToWait(err))
 }
 
 // takeInRemote takes in a remote snapshot that is there. Where only the resuming of its source has failed, that is

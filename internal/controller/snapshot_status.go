@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
@@ -32,7 +30,7 @@ func refusalStanding(err error) standing {
 func (r *SnapshotReconciler) describe(view *snapshotView, s standing) {
 	snapshot := view.snapshot
 	if view.observed.deleting {
-		s.ready = metav1.ConditionFalse
+		s = s.ofDeleted()
 		if s.reason == v1alpha1.ReasonTaken {
 			s = working(v1alpha1.ReasonDeleting, "the remote snapshot is being deleted")
 		}
