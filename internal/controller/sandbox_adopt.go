@@ -26,7 +26,7 @@ func (r *SandboxReconciler) find(view *sandboxView) standing {
 		team.Observe(*found)
 		return *found, nil
 	})
-	return working(v1alpha1.ReasonAdopting, "the remote sandbox that spec.adoptID names is being looked at")
+	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonAdopting, "the remote sandbox that spec.adoptID names is being looked at"))
 }
 
 // claim takes over the remote that the spec names. The annotation is the claim; it is written with the finalizer, before

@@ -45,7 +45,7 @@ func (r *SandboxReconciler) pause(view *sandboxView) standing {
 		paused, err := handle.Pause(ctx)
 		return reach(ctx, team, handle, wrenn.StatusPaused, paused, err)
 	})
-	return pausing
+	return r.troubles.during(view.sandbox, pausing)
 }
 
 // resume resumes the remote.
@@ -58,7 +58,7 @@ func (r *SandboxReconciler) resume(view *sandboxView) standing {
 		resumed, err := handle.Resume(ctx)
 		return reach(ctx, team, handle, wrenn.StatusRunning, resumed, err)
 	})
-	return working(v1alpha1.ReasonResuming, "the sandbox is being resumed")
+	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonResuming, "the sandbox is being resumed"))
 }
 
 // reach ends a call that changes the state. A failure is compared with what the service says afterwards: the answer may
@@ -109,9 +109,10 @@ func (r *SandboxReconciler) destroy(view *sandboxView) standing {
 	case view.observed.deleting:
 		return unchanged().after(r.Timing.ShowAfter)
 	case view.observed.expired:
-		return working(v1alpha1.ReasonExpiring, "the end of the sandbox's life has come: the remote is being destroyed")
+		return r.troubles.during(view.sandbox, working(v1alpha1.ReasonExpiring,
+			"the end of the sandbox's life has come: the remote is being destroyed"))
 	}
-	return working(v1alpha1.ReasonRecreating, "the lost sandbox is being replaced")
+	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonRecreating, "the lost sandbox is being replaced"))
 }
 
 // destroyRemote sends DELETE, also to a sandbox that is said to be stopped, since that frees a microVM which the service

@@ -34,7 +34,7 @@ func (r *SandboxReconciler) writeFiles(ctx context.Context, view *sandboxView) (
 		}
 		return remote, nil
 	})
-	return working(v1alpha1.ReasonWritingFiles, "the files of the spec are being written"), nil
+	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonWritingFiles, "the files of the spec are being written")), nil
 }
 
 // files returns the files of a spec, or what of them is waited for.

@@ -171,7 +171,7 @@ func (r *SandboxReconciler) sweep(view *sandboxView, remotes []wrenn.Sandbox) st
 		}
 		return last, nil
 	})
-	return working(v1alpha1.ReasonCreateUnconfirmed, "a create was left half done; destroying what came of it")
+	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonCreateUnconfirmed, "a create was left half done; destroying what came of it"))
 }
 
 // launchCalmly starts a flight of the Sandbox after which nothing is in transition.

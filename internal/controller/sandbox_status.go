@@ -15,6 +15,7 @@ import (
 // rest is where a Sandbox stands whose remote is as the spec asks.
 func (r *SandboxReconciler) rest(view *sandboxView) standing {
 	view.sandbox.Status.LastHandledWakeAt = wakeOf(view.sandbox)
+	r.troubles.forget(view.sandbox.UID)
 	switch {
 	case view.observed.remote == remoteRunning:
 		return settled(v1alpha1.ReasonRunning, "the sandbox runs").atTheLatest(view.pingLater)
@@ -40,7 +41,7 @@ func (r *SandboxReconciler) awaitCall(view *sandboxView) standing {
 	if wait := time.Until(view.sandbox.DeletionTimestamp.Add(r.Timing.ShowAfter)); wait > 0 {
 		return unchanged().after(wait)
 	}
-	return working(v1alpha1.ReasonDeleting, "the remote sandbox is being destroyed")
+	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonDeleting, "the remote sandbox is being destroyed"))
 }
 
 // awaitState is for states that pass by themselves.

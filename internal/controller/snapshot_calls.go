@@ -174,7 +174,7 @@ func (r *SnapshotReconciler) restore(view *snapshotView) standing {
 		err := resumeSource(ctx, team, id)
 		return snapshotOutcome{remote: taken.result.remote, restored: err == nil}, err
 	})
-	return working(v1alpha1.ReasonRestoringSource, "the snapshot is taken; its source is being resumed")
+	return r.troubles.during(view.snapshot, working(v1alpha1.ReasonRestoringSource, "the snapshot is taken; its source is being resumed"))
 }
 
 // delete deletes the remote snapshot and sees that it is gone. That nobody knows it proves so only to the credential that it

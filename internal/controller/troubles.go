@@ -49,18 +49,30 @@ func (t *troubles) note(obj client.Object, s standing, atLeast time.Duration) {
 
 // of returns the trouble that still holds an object back, as a standing that asks to be looked at when its time is up.
 func (t *troubles) of(obj client.Object) (standing, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	known, ok := t.byUID[obj.GetUID()]
-	if !ok || known.generation != obj.GetGeneration() ||
-		known.requested != obj.GetAnnotations()[v1alpha1.AnnotationReconcileRequestedAt] {
-		return standing{}, false
-	}
+	known, ok := t.last(obj)
 	wait := time.Until(known.until)
-	if wait <= 0 {
+	if !ok || wait <= 0 {
 		return standing{}, false
 	}
 	return known.standing.after(wait), true
+}
+
+// during returns what to tell while a call is under way: what it does, or where it is tried again, what went wrong. A
+// status that told of each try would be written twice for each.
+func (t *troubles) during(obj client.Object, s standing) standing {
+	if known, ok := t.last(obj); ok {
+		return known.standing
+	}
+	return s
+}
+
+// last returns what last went wrong with an object, unless a person has changed something since.
+func (t *troubles) last(obj client.Object) (trouble, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known, ok := t.byUID[obj.GetUID()]
+	return known, ok && known.generation == obj.GetGeneration() &&
+		known.requested == obj.GetAnnotations()[v1alpha1.AnnotationReconcileRequestedAt]
 }
 
 // forget is for an object that is well, or gone.

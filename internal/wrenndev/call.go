@@ -77,7 +77,7 @@ func (s *Server) serve(c *call, found *route) {
 			c.entry.lost("aborted")
 			panic(http.ErrAbortHandler)
 		}
-		c.entry.answered(writeError(c.w, c.gen, refuse(f.Status, f.Code, "%s", f.Message)))
+		c.entry.answered(f.answer(c.w, c.gen))
 		return
 	}
 	f := c.fault.after
@@ -92,7 +92,7 @@ func (s *Server) serve(c *call, found *route) {
 	s.handle(c, found)
 	switch f.Kind {
 	case FaultFailAfter:
-		c.entry.answered(writeError(kept, c.gen, refuse(f.Status, f.Code, "%s", f.Message)))
+		c.entry.answered(f.answer(kept, c.gen))
 	case FaultHang:
 		c.entry.lost("hung")
 		<-c.ctx().Done()

@@ -3,7 +3,9 @@ package wrenndev
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -66,11 +68,21 @@ type Fault struct {
 	Status  int    `json:"status,omitempty"`
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
+	// RetryAfter is how many seconds that answer asks to be left alone; 0 does not ask.
+	RetryAfter int `json:"retry_after,omitempty"`
 	// Bytes and For limit FaultCut; For also FaultFlap.
 	Bytes int    `json:"bytes,omitempty"`
 	For   Millis `json:"for_ms,omitempty"`
 	// SetStatus is the status of FaultFlap.
 	SetStatus string `json:"set_status,omitempty"`
+}
+
+// answer writes what the fault says in place of what the operation would have.
+func (f Fault) answer(w http.ResponseWriter, gen generation) int {
+	if f.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
+	}
+	return writeError(w, gen, refuse(f.Status, f.Code, "%s", f.Message))
 }
 
 // Millis is a duration that is written as a number of milliseconds in JSON.
