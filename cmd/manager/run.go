@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -40,7 +41,13 @@ func run(ctx context.Context, opts options) error {
 	}
 	pool := connection.NewPool(opts.pace, "wrenn-operator")
 	defer pool.Close()
-	if err := addControllers(ctx, mgr, pool, opts); err != nil {
+	counted := controller.NewMetrics()
+	counted.Watch(mgr)
+	pool.Observe(counted.Call)
+	if err := metrics.Registry.Register(counted); err != nil {
+		return err
+	}
+	if err := addControllers(ctx, mgr, pool, counted, opts); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
@@ -88,7 +95,7 @@ func metricsOptions(opts options) metricsserver.Options {
 	}
 }
 
-func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.Pool, opts options) error {
+func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.Pool, counted *controller.Metrics, opts options) error {
 	clusterUID, err := clusterUID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return err
@@ -107,7 +114,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 	holds := controller.NewHolds()
 	sandboxes := &controller.SandboxReconciler{
 		Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds,
-		ClusterUID: clusterUID, Timing: opts.sandboxes,
+		ClusterUID: clusterUID, Metrics: counted, Timing: opts.sandboxes,
 	}
 	for _, each := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		&controller.ConnectionReconciler{
@@ -118,10 +125,10 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 		&controller.SnapshotReconciler{
 			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, Timing: opts.snapshots,
 		},
-		&controller.ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder},
+		&controller.ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Metrics: counted},
 		&controller.OrphanSweeper{
 			Client: mgr.GetClient(), Direct: direct, Pool: pool, Sandboxes: sandboxes, Recorder: recorder,
-			ClusterUID: clusterUID, Timing: opts.orphans,
+			ClusterUID: clusterUID, Metrics: counted, Timing: opts.orphans,
 		},
 	} {
 		if err := each.SetupWithManager(mgr); err != nil {

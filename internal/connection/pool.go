@@ -8,8 +8,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
 
 // Key names a Connection or ClusterConnection.
@@ -45,6 +47,7 @@ type Change struct {
 type Pool struct {
 	pace      Pace
 	userAgent string
+	observer  func(op string, took time.Duration, err error)
 	ctx       context.Context //nolint:containedctx // pollers live as long as the pool, not as the call that needs one
 	cancel    context.CancelFunc
 
@@ -62,6 +65,13 @@ func NewPool(pace Pace, userAgent string) *Pool {
 		pace: pace, userAgent: userAgent, ctx: ctx, cancel: cancel,
 		teams: map[string]*Team{}, keys: map[Key]string{}, doors: doors{},
 	}
+}
+
+// Observe has fn told of each request to Wrenn that the teams make which are set from now on. It must not block.
+func (p *Pool) Observe(fn func(op string, took time.Duration, err error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.observer = fn
 }
 
 // Subscribe has fn told of every change. It must not block, and cannot be undone.
@@ -82,7 +92,7 @@ func (p *Pool) Set(key Key, s Settings) (*Team, error) {
 		team.limit(s)
 	} else {
 		var err error
-		team, err = newTeam(s, identity, hash(s.Endpoint, s.Credential.Fingerprint()), p.userAgent)
+		team, err = newTeam(s, identity, hash(s.Endpoint, s.Credential.Fingerprint()), wrenn.WithUserAgent(p.userAgent), wrenn.WithObserver(p.observer))
 		if err != nil {
 			return nil, err
 		}

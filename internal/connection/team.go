@@ -78,11 +78,9 @@ type Team struct {
 	most, reserved int32
 }
 
-func newTeam(s Settings, identity, fingerprint, userAgent string) (*Team, error) {
+func newTeam(s Settings, identity, fingerprint string, options ...wrenn.Option) (*Team, error) {
 	limiter := rate.NewLimiter(rate.Limit(s.RequestsPerSecond), int(2*s.RequestsPerSecond))
-	options := []wrenn.Option{
-		wrenn.WithGeneration(s.Generation), wrenn.WithProxyDomain(s.ProxyDomain), wrenn.WithRateLimit(limiter), wrenn.WithUserAgent(userAgent),
-	}
+	options = append(options, wrenn.WithGeneration(s.Generation), wrenn.WithProxyDomain(s.ProxyDomain), wrenn.WithRateLimit(limiter))
 	if len(s.CABundle) > 0 {
 		options = append(options, wrenn.WithCABundle(s.CABundle))
 	}

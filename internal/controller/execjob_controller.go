@@ -29,6 +29,8 @@ type ExecJobReconciler struct {
 	Resolver *connection.Resolver
 	// Recorder records events.
 	Recorder events.EventRecorder
+	// Metrics counts what is done; nil has nobody see it.
+	Metrics *Metrics
 	// Pace is execrun.DefaultPace where zero.
 	Pace execrun.Pace
 	// Timing is DefaultExecJobTiming where zero.
@@ -50,9 +52,13 @@ func (r *ExecJobReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Timing == (ExecJobTiming{}) {
 		r.Timing = DefaultExecJobTiming
 	}
+	if r.Metrics == nil {
+		r.Metrics = NewMetrics()
+	}
 	r.wakeups = &wakeups{}
 	r.runner = execrun.NewRunner(execrun.Config{
 		Client: r.Direct, Reader: r.Direct, Notify: r.wakeups.wake, Log: logf.Log.WithName("execrun"), Pace: r.Pace,
+		Streams: r.Metrics.streams,
 	})
 	if err := mgr.Add(r.runner); err != nil {
 		return err
@@ -93,6 +99,9 @@ func (r *ExecJobReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return retryConflict(err)
 	}
 	announce(r.Recorder, &job, view.before.Status.Conditions, job.Status.Conditions)
+	if ended := endedAttempt(view); ended != "" {
+		r.Metrics.attempted(ended)
+	}
 	return stands.result(), nil
 }
 

@@ -71,6 +71,25 @@ func outcome(view *jobView) standing {
 	}
 }
 
+// attemptWithdrawn is the outcome of an attempt that was ended before its time and does not count.
+const attemptWithdrawn = "Withdrawn"
+
+// endedAttempt tells how the attempt ended that the status, as it is written now, does not tell of as active any more: ""
+// where there is none.
+func endedAttempt(view *jobView) string {
+	ready := readyReason(view.job.Status.Conditions)
+	switch _, finished := finishedReasons[ready]; {
+	case view.before.Status.Active == 0, view.job.Status.Active > 0:
+		return ""
+	case finished:
+		return ready
+	case ready == v1alpha1.ReasonBackingOff:
+		return outcome(view).reason
+	default:
+		return attemptWithdrawn
+	}
+}
+
 // overdue is where a job stands that was active for too long.
 func overdue(view *jobView) standing {
 	return failed(v1alpha1.ReasonDeadlineExceeded, fmt.Sprintf("the job was active for longer than %d s", view.job.Spec.ActiveDeadlineSeconds))

@@ -58,6 +58,7 @@ func (s *OrphanSweeper) lookAgain(ctx context.Context, of *sweep, due, doomed []
 		}
 		of.seen.forget(remote.ID)
 		of.team.Forget(remote.ID)
+		s.Metrics.destroyed.Inc()
 		log.Info("destroyed an orphan", "remote", remote.ID)
 		destroyed = append(destroyed, remote.ID)
 	}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -49,6 +50,8 @@ type OrphanSweeper struct {
 	Recorder events.EventRecorder
 	// ClusterUID is the identity of this cluster, as the SandboxReconciler has it.
 	ClusterUID string
+	// Metrics counts what is found and done; nil has nobody see it.
+	Metrics *Metrics
 	// Timing is DefaultOrphanTiming where zero.
 	Timing OrphanTiming
 
@@ -72,6 +75,9 @@ type sweep struct {
 func (s *OrphanSweeper) SetupWithManager(mgr ctrl.Manager) error {
 	if s.Timing == (OrphanTiming{}) {
 		s.Timing = DefaultOrphanTiming
+	}
+	if s.Metrics == nil {
+		s.Metrics = NewMetrics()
 	}
 	s.sweeps = map[*connection.Team]*sweep{}
 	return mgr.Add(s)
@@ -109,6 +115,22 @@ func (s *OrphanSweeper) round(ctx context.Context) {
 		group.Go(func() { s.look(ctx, each, claims, rights) })
 	}
 	group.Wait()
+	s.count()
+}
+
+// count tells the metrics how many orphans there are. One that two teams list is one.
+func (s *OrphanSweeper) count() {
+	own := map[string]bool{}
+	for _, each := range s.sweeps {
+		for id, seen := range each.seen.sightings {
+			if seen.confirmed {
+				own[id] = marked(each.seen.unclaimed[id], clusterBits(s.ClusterUID))
+			}
+		}
+	}
+	all := len(own)
+	maps.DeleteFunc(own, func(_ string, marked bool) bool { return !marked })
+	s.Metrics.orphaned(all, len(own))
 }
 
 // takeStock brings the sweeps up to date with the pool, and returns what the connections of each team grant.

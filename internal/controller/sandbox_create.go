@@ -59,6 +59,7 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 		}
 		defer release()
 		created, err := team.Client.Sandboxes.Create(ctx, intent.request(request))
+		r.Metrics.created(err)
 		if err != nil {
 			return wrenn.Sandbox{}, err
 		}

@@ -47,6 +47,8 @@ type sandboxView struct {
 	unavailable *connection.UnavailableError
 	// landed is the create that this reconcile takes in.
 	landed *flight[wrenn.Sandbox]
+	// outcome is what became of a lost create, where this reconcile has found it out.
+	outcome string
 	// lifeLeft is how long the sandbox has to live; zero where its life does not end, or has.
 	lifeLeft time.Duration
 	// pingLater is how long the next ping can wait; zero where none is needed.
@@ -211,8 +213,11 @@ func (r *SandboxReconciler) takeInCreate(view *sandboxView, create flight[wrenn.
 	}
 }
 
-// takenIn drops the flight of a create whose outcome has been stored.
+// takenIn drops the flight of a create whose outcome has been stored, and counts what was found out of a lost one.
 func (r *SandboxReconciler) takenIn(view *sandboxView) {
+	if view.outcome != "" {
+		r.Metrics.resolved(view.outcome)
+	}
 	if view.landed != nil && view.observed.intent == intentNone {
 		r.flights.clear(view.sandbox.UID)
 		r.troubles.forget(view.sandbox.UID)

@@ -27,12 +27,20 @@ func (r *SandboxReconciler) resolveIntent(ctx context.Context, view *sandboxView
 	}
 	switch found := correlate(query); found.verdict {
 	case verdictNone:
-		return r.closeIntent(ctx, view)
+		s, err := r.closeIntent(ctx, view)
+		if err == nil {
+			r.Metrics.resolved(createNothing)
+		}
+		return s, err
 	case verdictFound:
+		view.outcome = createFound
 		return r.adopt(view, found.remotes[0].ID), nil
 	case verdictAbandoned:
 		return r.sweep(view, found.remotes), nil
 	case verdictUnknown:
+		if readyReason(view.before.Status.Conditions) != v1alpha1.ReasonCreateOutcomeUnknown {
+			view.outcome = createUnknown
+		}
 		return stalled(v1alpha1.ReasonCreateOutcomeUnknown, fmt.Sprintf("a create was not answered, and %d sandboxes of "+
 			"the team may have come of it: set the annotation %s to %q, or to %q", len(found.remotes),
 			v1alpha1.AnnotationCreateOutcome, outcomeRetry, outcomeAdopt+"<sandbox id>")).unknown().after(outcomeInterval), nil
@@ -168,6 +176,7 @@ func (r *SandboxReconciler) sweep(view *sandboxView, remotes []wrenn.Sandbox) st
 			if last, err = destroyRemote(ctx, team, remote.ID); err != nil {
 				return last, err
 			}
+			r.Metrics.resolved(createAbandoned)
 		}
 		return last, nil
 	})

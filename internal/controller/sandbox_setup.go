@@ -25,6 +25,9 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Timing == (SandboxTiming{}) {
 		r.Timing = DefaultSandboxTiming
 	}
+	if r.Metrics == nil {
+		r.Metrics = NewMetrics()
+	}
 	r.started = time.Now()
 	r.wakeups = &wakeups{}
 	r.flights = newFlights[wrenn.Sandbox](r.wakeups.wake)

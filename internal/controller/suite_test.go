@@ -99,6 +99,8 @@ type world struct {
 	showAfter time.Duration
 	// orphans is how patient the sweeper is.
 	orphans OrphanTiming
+	// metrics are those of the operator that runs.
+	metrics *Metrics
 	// direct is what the sweeper reads from the API server by, in place of the real client.
 	direct func(client.Reader) client.Reader
 	stop   func()
@@ -198,6 +200,9 @@ func (w *world) newManager(ctx context.Context, pool *connection.Pool) manager.M
 	if err := AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		w.t.Fatal(err)
 	}
+	w.metrics = NewMetrics()
+	w.metrics.Watch(mgr)
+	pool.Observe(w.metrics.Call)
 	for _, each := range w.controllers(mgr, pool) {
 		if err := each.SetupWithManager(mgr); err != nil {
 			w.t.Fatal(err)
@@ -218,7 +223,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
 	holds := NewHolds()
 	sandboxes := &SandboxReconciler{
-		Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: clusterUID,
+		Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: clusterUID, Metrics: w.metrics,
 		Timing: SandboxTiming{
 			Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: w.showAfter,
 			FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
@@ -240,12 +245,12 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 			},
 		},
 		&ExecJobReconciler{
-			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder,
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Metrics: w.metrics,
 			Timing: ExecJobTiming{FirstRetry: 100 * time.Millisecond, SlowestRetry: 300 * time.Millisecond},
 		},
 		&OrphanSweeper{
 			Client: mgr.GetClient(), Direct: w.direct(direct), Pool: pool, Sandboxes: sandboxes, Recorder: recorder,
-			ClusterUID: clusterUID, Timing: w.orphans,
+			ClusterUID: clusterUID, Metrics: w.metrics, Timing: w.orphans,
 		},
 	}
 }

@@ -87,6 +87,14 @@ type Config struct {
 	Log logr.Logger
 	// Pace is DefaultPace where zero.
 	Pace Pace
+	// Streams counts the streams that are open; nil to count none.
+	Streams Gauge
+}
+
+// Gauge is a number that goes up and down. That of Prometheus is one.
+type Gauge interface {
+	Inc()
+	Dec()
 }
 
 // Runner runs the attempts of one operator. Its methods do not block and can be called from any goroutine.

@@ -68,6 +68,10 @@ func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
 		return a.examine(ctx, g.sandbox, err)
 	}
 	defer func() { _ = stream.Close() }()
+	if gauge := a.runner.Streams; gauge != nil {
+		gauge.Inc()
+		defer gauge.Dec()
+	}
 	stalled := time.AfterFunc(a.runner.Pace.Stall, func() { _ = stream.Close() })
 	defer stalled.Stop()
 

@@ -146,10 +146,14 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, *Error) {
 	return resp, e
 }
 
-// told tells the logger of a request.
+// told tells the logger and the observer of a request.
 func (c *Client) told(ctx context.Context, k call, began time.Time, e *Error) {
-	attrs := []slog.Attr{slog.String("op", k.op), slog.String("method", k.method), slog.Duration("duration", time.Since(began))}
-	if e != nil {
+	took := time.Since(began)
+	attrs := []slog.Attr{slog.String("op", k.op), slog.String("method", k.method), slog.Duration("duration", took)}
+	if e == nil {
+		c.settings.observer(k.op, took, nil)
+	} else {
+		c.settings.observer(k.op, took, e)
 		attrs = append(attrs, slog.String("request_id", e.RequestID), slog.String("error", e.Error()))
 	}
 	c.settings.logger.LogAttrs(ctx, slog.LevelDebug, "wrenn request", attrs...)

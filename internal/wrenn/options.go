@@ -34,6 +34,7 @@ type settings struct {
 	limiter         Limiter
 	limits          Limits
 	logger          *slog.Logger
+	observer        func(op string, took time.Duration, err error)
 	// roots are the certificates trusted in place of the system's; faults is what is wrong with the options.
 	roots  *x509.CertPool
 	faults []error
@@ -42,6 +43,7 @@ type settings struct {
 func newSettings(opts []Option) (settings, error) {
 	s := settings{
 		userAgent: "wrenn-go", requestTimeout: defaultRequestTimeout, limits: defaultLimits, logger: slog.New(slog.DiscardHandler),
+		observer: func(string, time.Duration, error) {},
 	}
 	for _, opt := range opts {
 		opt(&s)
@@ -176,6 +178,16 @@ func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) {
 		if l != nil {
 			s.logger = l
+		}
+	}
+}
+
+// WithObserver has fn told of each request, retries and the openings of streams included, when its answer begins or it has
+// failed: the operation, as errors name it, how long that took, and the failure. fn must not block.
+func WithObserver(fn func(op string, took time.Duration, err error)) Option {
+	return func(s *settings) {
+		if fn != nil {
+			s.observer = fn
 		}
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNewFromEnv(t *testing.T) {
@@ -135,5 +137,32 @@ func TestLogger(t *testing.T) {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log shows %q:\n%s", secret, &log)
 		}
+	}
+}
+
+func TestObserver(t *testing.T) {
+	type seen struct {
+		op     string
+		failed bool
+	}
+	var requests []seen
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			refuse(w, http.StatusNotFound, CodeNotFound)
+			return
+		}
+		answer(w, http.StatusCreated, sandboxJSON)
+	}, WithObserver(func(op string, took time.Duration, err error) {
+		if took < 0 || (err != nil && !IsNotFound(err)) {
+			t.Errorf("%s took %s and failed with %v", op, took, err)
+		}
+		requests = append(requests, seen{op, err != nil})
+	}))
+	_, _ = c.Sandboxes.Create(t.Context(), CreateSandboxRequest{})
+	_, _ = c.Sandbox(testID).Get(t.Context())
+	_, _ = c.Sandbox(testID).ExecStream(t.Context(), shX)
+	want := []seen{{"sandboxes.create", false}, {"sandboxes.get", true}, {"sandboxes.exec_stream", true}}
+	if !slices.Equal(requests, want) {
+		t.Errorf("told of %v, want %v", requests, want)
 	}
 }
