@@ -12,6 +12,19 @@ const (
 	ReasonSandboxPaused = "SandboxPaused"
 	// ReasonStopping says that the processes of the command are being ended.
 	ReasonStopping = "Stopping"
+	// ReasonSandboxCreating says that the Sandbox of spec.sandboxTemplate has been made and does not run yet.
+	ReasonSandboxCreating = "SandboxCreating"
+	// ReasonSandboxRefused says that the API server does not let the Sandbox of spec.sandboxTemplate be made, for a quota
+	// for instance. It is tried again.
+	ReasonSandboxRefused = "SandboxRefused"
+	// ReasonSandboxNameTaken says that the Sandbox of spec.sandboxTemplate cannot be made, because there is one of its name
+	// that is not the job's. Stalled until that is deleted.
+	ReasonSandboxNameTaken = "SandboxNameTaken"
+	// ReasonSandboxResuming says that the Sandbox was paused by its idle timeout and is being resumed for the job.
+	ReasonSandboxResuming = "SandboxResuming"
+	// ReasonSandboxIdle says that the Sandbox was paused by its idle timeout, and that spec.wakePolicy waits until something
+	// else resumes it.
+	ReasonSandboxIdle = "SandboxIdle"
 	// ReasonSuspended says that spec.suspend holds the job: no command runs, and none is started. The condition Suspended
 	// is True.
 	ReasonSuspended = "Suspended"
@@ -38,6 +51,9 @@ const (
 	ReasonDeadlineExceeded = "DeadlineExceeded"
 	// ReasonSandboxLost says that the remote sandbox was gone before the command's end was known. Failed is True.
 	ReasonSandboxLost = "SandboxLost"
+	// ReasonSandboxAsleep says that the Sandbox was paused by its idle timeout, and that spec.wakePolicy is Fail. Failed is
+	// True.
+	ReasonSandboxAsleep = "SandboxAsleep"
 	// ReasonExitUnknown says that the command does not run any more and has left no exit code: it, or somebody, has
 	// removed the operator's files from the sandbox or ended its supervisor. Failed is True.
 	ReasonExitUnknown = "ExitUnknown"

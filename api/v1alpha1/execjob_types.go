@@ -28,6 +28,32 @@ type ExecEnvVar struct {
 	ConfigMapKeyRef *ConfigMapKeyReference `json:"configMapKeyRef,omitempty"`
 }
 
+// SandboxTemplate is what the Sandbox of one job is made from.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.adoptID)",message="set no adoptID in sandboxTemplate.spec: the sandbox is made for the job. To run in one that is there, take it over with a Sandbox and name that in sandboxRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.operatingMode) || self.spec.operatingMode == 'Running'",message="leave operatingMode of sandboxTemplate.spec at Running: use suspend to hold the job"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.deletionPolicy) || self.spec.deletionPolicy == 'Delete'",message="leave deletionPolicy of sandboxTemplate.spec at Delete: the sandbox is destroyed with the job. To keep it, use a Sandbox and sandboxRef"
+type SandboxTemplate struct {
+	// spec of the Sandbox. All of it is as in a Sandbox, but that it cannot be changed.
+	// +optional
+	// +default={}
+	Spec SandboxSpec `json:"spec,omitzero"`
+}
+
+// WakePolicy says what a job does about a Sandbox that its idle timeout has paused.
+//
+// +kubebuilder:validation:Enum=Resume;Wait;Fail
+type WakePolicy string
+
+const (
+	// WakePolicyResume has it resumed.
+	WakePolicyResume WakePolicy = "Resume"
+	// WakePolicyWait waits until something else has it resumed.
+	WakePolicyWait WakePolicy = "Wait"
+	// WakePolicyFail fails the job.
+	WakePolicyFail WakePolicy = "Fail"
+)
+
 // ExecOutput says what is kept of the command's output.
 type ExecOutput struct {
 	// limitBytes is how much of the output, both streams together, is stored in ConfigMaps. Past it the
@@ -50,15 +76,31 @@ type ExecOutput struct {
 // ttlSecondsAfterFinished, as in a Job of batch/v1; all that says what is run is immutable.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.command) != has(self.script)",message="set exactly one of command (an argv) and script (a text for /bin/sh)"
-// +kubebuilder:validation:XValidation:rule="self.sandboxRef == oldSelf.sandboxRef && self.output == oldSelf.output",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.sandboxRef) != has(self.sandboxTemplate)",message="set exactly one of sandboxRef (a Sandbox that is there) and sandboxTemplate (one that is made for the job)"
+// +kubebuilder:validation:XValidation:rule="self.wakePolicy == oldSelf.wakePolicy && self.output == oldSelf.output",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.command) == has(oldSelf.command) && (!has(self.command) || self.command == oldSelf.command)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.script) == has(oldSelf.script) && (!has(self.script) || self.script == oldSelf.script)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.env) == has(oldSelf.env) && (!has(self.env) || self.env == oldSelf.env)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.workingDir) == has(oldSelf.workingDir) && (!has(self.workingDir) || self.workingDir == oldSelf.workingDir)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.sandboxRef) == has(oldSelf.sandboxRef) && (!has(self.sandboxRef) || self.sandboxRef == oldSelf.sandboxRef)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.sandboxTemplate) == has(oldSelf.sandboxTemplate) && (!has(self.sandboxTemplate) || self.sandboxTemplate == oldSelf.sandboxTemplate)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 type ExecJobSpec struct {
-	// sandboxRef names the Sandbox, in the same namespace, that the command runs in.
-	// +required
-	SandboxRef SandboxReference `json:"sandboxRef,omitzero"`
+	// sandboxRef names the Sandbox, in the same namespace, that the command runs in. Exactly one of sandboxRef and
+	// sandboxTemplate is set.
+	// +optional
+	SandboxRef *SandboxReference `json:"sandboxRef,omitempty"`
+
+	// sandboxTemplate has a Sandbox made for the job. It belongs to the job, all attempts are made in it, and it is
+	// destroyed when the job has finished, or is deleted.
+	// +optional
+	SandboxTemplate *SandboxTemplate `json:"sandboxTemplate,omitempty"`
+
+	// wakePolicy says what to do about a Sandbox that its idle timeout has paused: Resume it (the default), Wait until
+	// something else does, or Fail the job. An attempt under way never fails by this: Fail then does as Resume. One that
+	// is declared Paused is always waited for.
+	// +optional
+	// +default="Resume"
+	WakePolicy WakePolicy `json:"wakePolicy,omitempty"`
 
 	// command is the argv: a program and its arguments, not a shell line. Exactly one of command and script is
 	// set.
@@ -232,7 +274,7 @@ type ExecJobStatus struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	OutputConfigMaps []string `json:"outputConfigMaps,omitempty"`
 
-	// sandboxName is the Sandbox that the command was started in.
+	// sandboxName is the Sandbox that the job runs in, or is to: that of spec.sandboxRef, or the one that is made for it.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -258,7 +300,7 @@ type ExecJobStatus struct {
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Exit",type=integer,JSONPath=`.status.exitCode`
 // +kubebuilder:printcolumn:name="Millis",type=integer,JSONPath=`.status.durationMillis`
-// +kubebuilder:printcolumn:name="Sandbox",type=string,JSONPath=`.spec.sandboxRef.name`
+// +kubebuilder:printcolumn:name="Sandbox",type=string,JSONPath=`.status.sandboxName`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ExecJob struct {
 	metav1.TypeMeta `json:",inline"`

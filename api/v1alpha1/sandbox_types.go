@@ -193,6 +193,11 @@ type SandboxStatus struct {
 	// +kubebuilder:validation:Minimum=1
 	MemoryMiB int32 `json:"memoryMiB,omitempty"`
 
+	// idleTimeoutSeconds is the real idle timeout, which an adopted sandbox brings along. Absent: it never idles.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	IdleTimeoutSeconds int32 `json:"idleTimeoutSeconds,omitempty"`
+
 	// hostIP is the address of the host that the sandbox runs on. It changes with every resume.
 	// +optional
 	// +kubebuilder:validation:MinLength=1

@@ -34,7 +34,7 @@ const (
 	// do; a time is customary.
 	AnnotationReconcileRequestedAt = "wrenn.dev/reconcile-requested-at"
 
-	// LabelExecJob names, on an output ConfigMap, the ExecJob whose output it holds.
+	// LabelExecJob names, on an output ConfigMap and on a Sandbox that was made for an ExecJob, that ExecJob.
 	LabelExecJob = "wrenn.dev/execjob"
 )
 

@@ -37,6 +37,7 @@ var troubling = map[string]bool{
 	v1alpha1.ReasonHostMissing:         true,
 	v1alpha1.ReasonRemoteUnconfirmed:   true,
 	v1alpha1.ReasonBackingOff:          true,
+	v1alpha1.ReasonSandboxRefused:      true,
 }
 
 // specOrMetadataChanged passes over the controller's own status writes.

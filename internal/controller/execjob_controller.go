@@ -45,6 +45,7 @@ type ExecJobReconciler struct {
 // +kubebuilder:rbac:groups=wrenn.dev,resources=execjobs,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups=wrenn.dev,resources=execjobs/status,verbs=patch
 // +kubebuilder:rbac:groups=wrenn.dev,resources=execjobs/finalizers,verbs=update
+// +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes,verbs=create
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;create;update;delete
 
 // SetupWithManager adds the controller and its runner to a manager. The indexes must be there.
@@ -110,6 +111,12 @@ func (r *ExecJobReconciler) perform(ctx context.Context, view *jobView, action j
 	switch action {
 	case jobAwaitSandbox:
 		return awaitSandbox(view), nil
+	case jobMakeSandbox:
+		return r.makeSandbox(ctx, view)
+	case jobEndSandbox:
+		return r.endSandbox(ctx, view)
+	case jobWake:
+		return r.wake(ctx, view)
 	case jobAwaitEnv:
 		return working(v1alpha1.ReasonEnvNotFound, view.missing.Message).after(envInterval), nil
 	case jobAwaitTime:
@@ -132,6 +139,8 @@ func (r *ExecJobReconciler) perform(ctx context.Context, view *jobView, action j
 		return conclude(view), nil
 	case jobConcludeLost:
 		return concludeLost(view), nil
+	case jobConcludeAsleep:
+		return asleep(view), nil
 	case jobConcludeOverdue:
 		return overdue(view), nil
 	case jobClean:

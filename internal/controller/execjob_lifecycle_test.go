@@ -19,7 +19,7 @@ import (
 func (w *world) job(name, script string) *v1alpha1.ExecJob {
 	return &v1alpha1.ExecJob{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
-		Spec:       v1alpha1.ExecJobSpec{SandboxRef: v1alpha1.SandboxReference{Name: "box"}, Script: script},
+		Spec:       v1alpha1.ExecJobSpec{SandboxRef: &v1alpha1.SandboxReference{Name: "box"}, Script: script},
 	}
 }
 

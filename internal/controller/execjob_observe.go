@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,8 +22,10 @@ type jobView struct {
 	// before is the ExecJob as it is stored.
 	before   *v1alpha1.ExecJob
 	observed jobObserved
-	// sandbox is the referenced Sandbox, nil where there is none.
-	sandbox *v1alpha1.Sandbox
+	// sandbox is the Sandbox to run in, nil where there is none. One that has the name of the job's own, and is not, is
+	// none; stranger tells of it.
+	sandbox  *v1alpha1.Sandbox
+	stranger bool
 	// command is what to run; missing says why some of its environment is not known.
 	command execrun.Command
 	missing *execrun.ConditionError
@@ -46,6 +49,17 @@ func (r *ExecJobReconciler) observe(ctx context.Context, job *v1alpha1.ExecJob) 
 	if view.sandbox, err = r.sandboxOf(ctx, job); err != nil {
 		return nil, err
 	}
+	if job.Spec.SandboxTemplate != nil {
+		switch {
+		case view.sandbox == nil:
+			o.own = jobOwnUnmade
+		case metav1.IsControlledBy(view.sandbox, job):
+			o.own = jobOwnThere
+		default:
+			view.sandbox, view.stranger = nil, true
+		}
+	}
+	o.wake = job.Spec.WakePolicy
 	if progress, known := r.runner.Progress(job.UID, job.Status.Attempts); known {
 		view.progress = progress
 	}
@@ -56,10 +70,10 @@ func (r *ExecJobReconciler) observe(ctx context.Context, job *v1alpha1.ExecJob) 
 	return view, nil
 }
 
-// sandboxOf returns the Sandbox that a job refers to, nil where there is none.
+// sandboxOf returns the Sandbox of a job's name for it, nil where there is none.
 func (r *ExecJobReconciler) sandboxOf(ctx context.Context, job *v1alpha1.ExecJob) (*v1alpha1.Sandbox, error) {
 	var sandbox v1alpha1.Sandbox
-	err := r.Get(ctx, client.ObjectKey{Namespace: job.Namespace, Name: job.Spec.SandboxRef.Name}, &sandbox)
+	err := r.Get(ctx, client.ObjectKey{Namespace: job.Namespace, Name: sandboxNameOf(job)}, &sandbox)
 	if apierrors.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // there being none is an answer
 	}
@@ -96,9 +110,19 @@ func usefulness(sandbox *v1alpha1.Sandbox) jobSandbox {
 		return jobSandboxPaused
 	case meta.IsStatusConditionTrue(sandbox.Status.Conditions, v1alpha1.ConditionRunning) && sandbox.Status.SandboxID != "":
 		return jobSandboxUsable
+	case reasonOf(sandbox) == v1alpha1.ReasonIdlePaused:
+		return jobSandboxIdle
 	default:
 		return jobSandboxWaiting
 	}
+}
+
+// reasonOf is that of a Sandbox's Ready condition, empty where it has none.
+func reasonOf(sandbox *v1alpha1.Sandbox) string {
+	if ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+		return ready.Reason
+	}
+	return ""
 }
 
 // remoteGone tells that a remote that was a Sandbox's is not any more. An attempt is bound to the one that it began in.
@@ -106,8 +130,8 @@ func remoteGone(sandbox *v1alpha1.Sandbox, id string) bool {
 	if usefulness(sandbox) == jobSandboxAbsent || (sandbox.Status.SandboxID != "" && sandbox.Status.SandboxID != id) {
 		return true
 	}
-	ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady)
-	return ready != nil && (ready.Reason == v1alpha1.ReasonLost || ready.Reason == v1alpha1.ReasonExpired)
+	reason := reasonOf(sandbox)
+	return reason == v1alpha1.ReasonLost || reason == v1alpha1.ReasonExpired
 }
 
 // isReplaced tells that a Sandbox has, or gets, another remote in the place of one that is gone.

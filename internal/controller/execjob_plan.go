@@ -1,5 +1,7 @@
 package controller
 
+import "github.com/wrennhq/wrenn-operator/api/v1alpha1"
+
 // jobSandbox is what an ExecJob's Sandbox is good for.
 type jobSandbox string
 
@@ -8,10 +10,24 @@ const (
 	jobSandboxAbsent jobSandbox = "absent"
 	// jobSandboxPaused: it is declared Paused.
 	jobSandboxPaused jobSandbox = "paused"
+	// jobSandboxIdle: its idle timeout has paused it.
+	jobSandboxIdle jobSandbox = "idle"
 	// jobSandboxWaiting: it cannot be used yet, or just now.
 	jobSandboxWaiting jobSandbox = "waiting"
 	// jobSandboxUsable: it can be used.
 	jobSandboxUsable jobSandbox = "usable"
+)
+
+// jobOwnSandbox is what there is of a Sandbox that is made for an ExecJob.
+type jobOwnSandbox string
+
+const (
+	// jobOwnNone: there is to be none, or none can be made.
+	jobOwnNone jobOwnSandbox = ""
+	// jobOwnUnmade: there is none yet, or none any more.
+	jobOwnUnmade jobOwnSandbox = "unmade"
+	// jobOwnThere: it is there. It may be on its way out.
+	jobOwnThere jobOwnSandbox = "there"
 )
 
 // jobEnding is how an attempt ended.
@@ -44,6 +60,10 @@ type jobObserved struct {
 	// left tells that something of the last attempt may be in the guest.
 	left    bool
 	sandbox jobSandbox
+	// wake is what to do about one that idles.
+	wake v1alpha1.WakePolicy
+	// own is what there is of a Sandbox of its own.
+	own jobOwnSandbox
 	// ending is how the attempt under way ended.
 	ending jobEnding
 	// retries tells that another attempt follows if this one has failed.
@@ -66,6 +86,10 @@ type jobAction string
 const (
 	// jobAwaitSandbox waits for a Sandbox that can be used.
 	jobAwaitSandbox jobAction = "AwaitSandbox"
+	// jobMakeSandbox makes the job's own Sandbox.
+	jobMakeSandbox jobAction = "MakeSandbox"
+	// jobWake has the Sandbox resumed.
+	jobWake jobAction = "Wake"
 	// jobAwaitEnv waits for a Secret or ConfigMap.
 	jobAwaitEnv jobAction = "AwaitEnv"
 	// jobAwaitTime waits for the time of the next attempt.
@@ -90,6 +114,10 @@ const (
 	jobConcludeLost jobAction = "ConcludeLost"
 	// jobConcludeOverdue writes that the job took too long, where no command runs.
 	jobConcludeOverdue jobAction = "ConcludeOverdue"
+	// jobConcludeAsleep writes that the Sandbox was not awake.
+	jobConcludeAsleep jobAction = "ConcludeAsleep"
+	// jobEndSandbox deletes the job's own Sandbox, and waits until it is gone.
+	jobEndSandbox jobAction = "EndSandbox"
 	// jobClean removes the launcher's files from the guest.
 	jobClean jobAction = "Clean"
 	// jobDiscard ends the processes and removes the files.
@@ -127,6 +155,14 @@ func planExecJobInterval(o jobObserved) jobAction {
 		return jobConcludeOverdue
 	case !o.due:
 		return jobAwaitTime
+	case o.own == jobOwnUnmade && !o.held:
+		return jobClaim
+	case o.own == jobOwnUnmade:
+		return jobMakeSandbox
+	case o.sandbox == jobSandboxIdle && o.wake == v1alpha1.WakePolicyFail:
+		return jobConcludeAsleep
+	case o.sandbox == jobSandboxIdle && o.wake == v1alpha1.WakePolicyResume:
+		return jobWake
 	case o.sandbox != jobSandboxUsable:
 		return jobAwaitSandbox
 	case !o.resolved:
@@ -149,6 +185,8 @@ func planExecJobAttempt(o jobObserved) jobAction {
 		return jobConcludeLost
 	case o.ending != jobUnderWay:
 		return jobConclude
+	case o.sandbox == jobSandboxIdle && o.wake != v1alpha1.WakePolicyWait:
+		return jobWake
 	case o.suspended, o.overdue:
 		return jobStop
 	default:
@@ -156,9 +194,12 @@ func planExecJobAttempt(o jobObserved) jobAction {
 	}
 }
 
-// planExecJobCleanup leaves nothing of a finished job in the guest. A sandbox that does not run is waited for.
+// planExecJobCleanup leaves nothing of a finished job in the guest, nor a Sandbox of its own. A sandbox that does not run is
+// waited for.
 func planExecJobCleanup(o jobObserved) jobAction {
 	switch {
+	case o.own == jobOwnThere:
+		return jobEndSandbox
 	case o.held && !o.left:
 		return jobLetGo
 	case o.held && o.sandbox == jobSandboxUsable:
@@ -174,10 +215,14 @@ func planExecJobCleanup(o jobObserved) jobAction {
 // in a sandbox that does not run is a few files, which are not worth holding the object for.
 func planExecJobDeletion(o jobObserved) jobAction {
 	switch {
+	case o.own == jobOwnThere:
+		return jobEndSandbox
 	case !o.left:
 		return jobLetGo
 	case !o.active && o.sandbox != jobSandboxUsable:
 		return jobLetGo
+	case o.sandbox == jobSandboxIdle && o.wake != v1alpha1.WakePolicyWait:
+		return jobWake
 	default:
 		return jobDiscard
 	}

@@ -283,7 +283,7 @@ func TestExecJobIsImmutable(t *testing.T) {
 	for name, change := range map[string]func(*v1alpha1.ExecJobSpec){
 		"script":     func(s *v1alpha1.ExecJobSpec) { s.Script = "false" },
 		"command":    func(s *v1alpha1.ExecJobSpec) { s.Script, s.Command = "", []string{"true"} },
-		"sandbox":    func(s *v1alpha1.ExecJobSpec) { s.SandboxRef.Name = "other" },
+		"sandbox":    func(s *v1alpha1.ExecJobSpec) { s.SandboxRef = &v1alpha1.SandboxReference{Name: "other"} },
 		"env":        func(s *v1alpha1.ExecJobSpec) { s.Env = []v1alpha1.ExecEnvVar{{Name: "A", Value: ptr.To("b")}} },
 		"workingDir": func(s *v1alpha1.ExecJobSpec) { s.WorkingDir = "/" },
 		"output":     func(s *v1alpha1.ExecJobSpec) { s.Output.TailBytes = 17 },

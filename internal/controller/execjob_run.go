@@ -24,20 +24,7 @@ const (
 	slowestPing = 30 * time.Second
 )
 
-// awaitSandbox says what about the Sandbox is waited for.
-func awaitSandbox(view *jobView) standing {
-	name := view.job.Spec.SandboxRef.Name
-	switch {
-	case view.sandbox == nil:
-		return working(v1alpha1.ReasonSandboxNotFound, fmt.Sprintf("waiting for Sandbox %q: create it", name))
-	case view.observed.sandbox == jobSandboxPaused:
-		return working(v1alpha1.ReasonSandboxPaused, fmt.Sprintf("Sandbox %q is declared Paused: set its spec.operatingMode to Running", name))
-	default:
-		return working(v1alpha1.ReasonSandboxNotReady, fmt.Sprintf("waiting for Sandbox %q to run", name))
-	}
-}
-
-// claim puts the finalizer on, so that no process can outlive the object.
+// claim puts the finalizer on, so that no process and no Sandbox can outlive the object, and goes on.
 func (r *ExecJobReconciler) claim(ctx context.Context, view *jobView) (standing, error) {
 	original := view.job.DeepCopy()
 	controllerutil.AddFinalizer(view.job, v1alpha1.Finalizer)
@@ -45,7 +32,8 @@ func (r *ExecJobReconciler) claim(ctx context.Context, view *jobView) (standing,
 		return standing{}, err
 	}
 	view.before = view.job.DeepCopy()
-	return recordAttempt(view), nil
+	view.observed.held = true
+	return r.perform(ctx, view, planExecJob(view.observed))
 }
 
 // recordAttempt binds the job to the remote that it is about to run in. The command is not started before this is
@@ -165,8 +153,8 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 	}
 	if v.sandbox != nil {
 		attempt.SandboxVersion = v.sandbox.ResourceVersion
-		if idle := time.Duration(idleTimeout(v.sandbox)) * time.Second; idle > 0 {
-			attempt.PingInterval = min(idle/3, slowestPing)
+		if idle := v.sandbox.Status.IdleTimeoutSeconds; idle > 0 {
+			attempt.PingInterval = pingInterval(idle)
 		}
 	}
 	return attempt

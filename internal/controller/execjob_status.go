@@ -126,6 +126,7 @@ var finishedReasons = map[string]string{
 	v1alpha1.ReasonSandboxLost:      v1alpha1.ConditionFailed,
 	v1alpha1.ReasonStartFailed:      v1alpha1.ConditionFailed,
 	v1alpha1.ReasonExitUnknown:      v1alpha1.ConditionFailed,
+	v1alpha1.ReasonSandboxAsleep:    v1alpha1.ConditionFailed,
 }
 
 // describeJob writes where the ExecJob stands, and how far its command is, into the status.
@@ -138,6 +139,9 @@ func describeJob(view *jobView, s standing) {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionSuspended)
 	}
 	status.ObservedGeneration = job.Generation
+	if !view.observed.finished && status.Active == 0 && !view.stranger {
+		status.SandboxName = sandboxNameOf(job)
+	}
 	describeProgress(status, view.progress)
 	view.keepTime(time.Now())
 	if condition, finished := finishedReasons[s.reason]; finished && !view.observed.finished && !view.observed.deleting {

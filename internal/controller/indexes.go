@@ -13,7 +13,7 @@ const (
 	indexSandboxID       = "claimed sandbox id"
 	indexSandboxSnapshot = "spec.snapshotRef.name"
 	indexSnapshotSource  = "spec.sandboxRef.name"
-	indexExecJobSandbox  = "spec.sandboxRef.name"
+	indexExecJobSandbox  = "sandbox of the job"
 	indexConnectionUse   = "use of a connection"
 )
 
@@ -40,7 +40,7 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 			return present(obj.(*v1alpha1.Snapshot).Spec.SandboxRef.Name) //nolint:forcetypeassert // the index is of Snapshots
 		}},
 		{&v1alpha1.ExecJob{}, indexExecJobSandbox, func(obj client.Object) []string {
-			return present(obj.(*v1alpha1.ExecJob).Spec.SandboxRef.Name) //nolint:forcetypeassert // the index is of ExecJobs
+			return present(sandboxNameOf(obj.(*v1alpha1.ExecJob))) //nolint:forcetypeassert // the index is of ExecJobs
 		}},
 	} {
 		if err := indexer.IndexField(ctx, index.of, index.field, index.value); err != nil {

@@ -93,6 +93,7 @@ func (r *SandboxReconciler) describe(view *sandboxView, s standing) {
 	}
 	status.State = v1alpha1.SandboxState(view.remote.Status)
 	status.Template = view.remote.Template
+	status.IdleTimeoutSeconds = max(0, view.remote.TimeoutSec)
 	status.VCPUs, status.MemoryMiB = view.remote.VCPUs, view.remote.MemoryMB
 	status.HostIP, status.GuestIP = view.remote.HostIP, view.remote.GuestIP
 	status.CreateTime, status.StartTime = timeOf(view.remote.CreatedAt), timeOf(view.remote.StartedAt)

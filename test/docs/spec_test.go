@@ -80,6 +80,7 @@ func fieldsBelow(path string, schema apiextensionsv1.JSONSchemaProps) []field {
 		found = append(found, child)
 		switch {
 		case child.path == "status.conditions":
+		case child.path == "spec.sandboxTemplate.spec": // the page of Sandbox describes it
 		case child.schema.Items != nil && child.schema.Items.Schema != nil:
 			found = append(found, fieldsBelow(child.path+"[]", *child.schema.Items.Schema)...)
 		default:

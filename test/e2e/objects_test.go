@@ -33,7 +33,7 @@ func newSnapshot(namespace, name, source string) *v1alpha1.Snapshot {
 func newScript(namespace, name, sandbox, script string) *v1alpha1.ExecJob {
 	return &v1alpha1.ExecJob{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec:       v1alpha1.ExecJobSpec{SandboxRef: v1alpha1.SandboxReference{Name: sandbox}, Script: script},
+		Spec:       v1alpha1.ExecJobSpec{SandboxRef: &v1alpha1.SandboxReference{Name: sandbox}, Script: script},
 	}
 }
 
