@@ -84,6 +84,7 @@ type ExecOutput struct {
 // +kubebuilder:validation:XValidation:rule="has(self.workingDir) == has(oldSelf.workingDir) && (!has(self.workingDir) || self.workingDir == oldSelf.workingDir)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.sandboxRef) == has(oldSelf.sandboxRef) && (!has(self.sandboxRef) || self.sandboxRef == oldSelf.sandboxRef)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.sandboxTemplate) == has(oldSelf.sandboxTemplate) && (!has(self.sandboxTemplate) || self.sandboxTemplate == oldSelf.sandboxTemplate)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.files) == has(oldSelf.files) && (!has(self.files) || self.files == oldSelf.files)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 type ExecJobSpec struct {
 	// sandboxRef names the Sandbox, in the same namespace, that the command runs in. Exactly one of sandboxRef and
 	// sandboxTemplate is set.
@@ -132,6 +133,13 @@ type ExecJobSpec struct {
 	// +kubebuilder:validation:MaxLength=4096
 	// +kubebuilder:validation:XValidation:rule="self.startsWith('/')",message="workingDir must be an absolute path: start it with /"
 	WorkingDir string `json:"workingDir,omitempty"`
+
+	// files are written before each attempt, as those of a Sandbox are. What they refer to is read each time.
+	// +optional
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=64
+	Files []SandboxFile `json:"files,omitempty"`
 
 	// suspend holds the job while it is true: a command that runs is ended, with every process of it, and no command
 	// is started. When it is false again, a new attempt is made, which does not count against backoffLimit. Mutable.

@@ -151,6 +151,9 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 		LimitBytes: int64(v.job.Spec.Output.LimitBytes),
 		TailBytes:  int(v.job.Spec.Output.TailBytes),
 	}
+	if files := v.job.Spec.Files; len(files) > 0 {
+		attempt.Files = func(ctx context.Context) ([]execrun.File, error) { return r.files(ctx, attempt.Job.Namespace, files) }
+	}
 	if v.sandbox != nil {
 		attempt.SandboxVersion = v.sandbox.ResourceVersion
 		if idle := v.sandbox.Status.IdleTimeoutSeconds; idle > 0 {
@@ -158,6 +161,22 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 		}
 	}
 	return attempt
+}
+
+// files reads those that are to be written before the command is started.
+func (r *ExecJobReconciler) files(ctx context.Context, namespace string, specs []v1alpha1.SandboxFile) ([]execrun.File, error) {
+	read, err := readFiles(ctx, r.Direct, namespace, specs)
+	if absent := (*absentFileError)(nil); errors.As(err, &absent) {
+		return nil, &execrun.ConditionError{Reason: v1alpha1.ReasonFileSourceNotFound, Message: absent.Error()}
+	}
+	if err != nil {
+		return nil, &execrun.ConditionError{Reason: v1alpha1.ReasonFileSourceNotFound, Message: "what spec.files refers to cannot be read; trying again"}
+	}
+	files := make([]execrun.File, len(read))
+	for i, file := range read {
+		files[i] = execrun.File{Path: file.path, Content: file.content}
+	}
+	return files, nil
 }
 
 // access returns a function that finds a remote sandbox each time anew: its connection's key may have been replaced.

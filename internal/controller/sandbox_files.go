@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
@@ -21,9 +23,12 @@ func (r *SandboxReconciler) writeFiles(ctx context.Context, view *sandboxView) (
 	if s, blocked := r.blocked(view); blocked {
 		return s, nil
 	}
-	files, missing, err := r.files(ctx, view.sandbox)
-	if err != nil || missing != nil {
-		return deref(missing), err
+	files, err := readFiles(ctx, r.Direct, view.sandbox.Namespace, view.sandbox.Spec.Files)
+	if absent := (*absentFileError)(nil); errors.As(err, &absent) {
+		return working(v1alpha1.ReasonFileSourceNotFound, absent.Error()).after(envInterval), nil
+	}
+	if err != nil {
+		return standing{}, err
 	}
 	remote, handle := *view.remote, view.team.Client.Sandbox(view.sandbox.Status.SandboxID)
 	r.launch(view, purposeFiles, r.Timing.Call, func(ctx context.Context) (wrenn.Sandbox, error) {
@@ -37,31 +42,39 @@ func (r *SandboxReconciler) writeFiles(ctx context.Context, view *sandboxView) (
 	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonWritingFiles, "the files of the spec are being written")), nil
 }
 
-// files returns the files of a spec, or what of them is waited for.
-func (r *SandboxReconciler) files(ctx context.Context, sandbox *v1alpha1.Sandbox) ([]fileToWrite, *standing, error) {
+// readFiles returns the files of a spec. The error is an *absentFileError where the source of one is not there.
+func readFiles(ctx context.Context, reader client.Reader, namespace string, specs []v1alpha1.SandboxFile) ([]fileToWrite, error) {
 	var files []fileToWrite
-	for i := range sandbox.Spec.Files {
-		file := &sandbox.Spec.Files[i]
-		content, err := r.contentOf(ctx, sandbox.Namespace, file)
+	for i := range specs {
+		content, err := contentOf(ctx, reader, namespace, &specs[i])
 		var absent *absentSourceError
 		if errors.As(err, &absent) {
-			s := working(v1alpha1.ReasonFileSourceNotFound, fmt.Sprintf("waiting for %s, for the file %s: create it", absent, file.Path)).after(envInterval)
-			return nil, &s, nil
+			return nil, &absentFileError{source: absent, path: specs[i].Path}
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		files = append(files, fileToWrite{path: file.Path, content: content})
+		files = append(files, fileToWrite{path: specs[i].Path, content: content})
 	}
-	return files, nil, nil
+	return files, nil
+}
+
+// absentFileError says what of the files of a spec is waited for.
+type absentFileError struct {
+	source *absentSourceError
+	path   string
+}
+
+func (e *absentFileError) Error() string {
+	return fmt.Sprintf("waiting for %s, for the file %s: create it", e.source, e.path)
 }
 
 // contentOf returns the content of one file. The error is an *absentSourceError where its source is not there.
-func (r *SandboxReconciler) contentOf(ctx context.Context, namespace string, file *v1alpha1.SandboxFile) ([]byte, error) {
+func contentOf(ctx context.Context, reader client.Reader, namespace string, file *v1alpha1.SandboxFile) ([]byte, error) {
 	if file.Content != nil {
 		return []byte(*file.Content), nil
 	}
-	return readSource(ctx, r.Direct, namespace, file.SecretKeyRef, file.ConfigMapKeyRef)
+	return readSource(ctx, reader, namespace, file.SecretKeyRef, file.ConfigMapKeyRef)
 }
 
 // filesProblem tells a failure to write files as a standing.

@@ -41,6 +41,8 @@ type Attempt struct {
 	SandboxVersion string
 	// Command is what to run.
 	Command Command
+	// Files reads what is written into the sandbox before the command is started; nil for nothing.
+	Files func(context.Context) ([]File, error)
 	// Started says that the command is known to have been started, whatever the guest has to say.
 	Started bool
 	// HideTails keeps the tails empty, for want of the secrets to look for in them.
@@ -51,6 +53,13 @@ type Attempt struct {
 	TailBytes int
 	// PingInterval is how often to tell the service that the sandbox is in use; 0 for never.
 	PingInterval time.Duration
+}
+
+// File is one to write into the sandbox.
+type File struct {
+	// Path is absolute.
+	Path    string
+	Content []byte
 }
 
 // Pace is how fast a Runner does things.

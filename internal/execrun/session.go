@@ -31,6 +31,9 @@ func (a *attempt) session(ctx context.Context, g guest, spec Attempt, goal Goal)
 	}
 	var p *payload
 	if !found.started {
+		if written, err := a.writeFiles(ctx, g, &spec); !written {
+			return err
+		}
 		if p, err = newPayload(spec.Command); err != nil {
 			a.failStart(err)
 			return nil
@@ -41,6 +44,33 @@ func (a *attempt) session(ctx context.Context, g guest, spec Attempt, goal Goal)
 	}
 	a.keepAwake()
 	return a.follow(ctx, g, p)
+}
+
+// writeFiles writes the files of the spec. It is done again where it is not certain that it was done: the command has not
+// been started, so it has not changed them. Where it is false without an error, the attempt is over.
+func (a *attempt) writeFiles(ctx context.Context, g guest, spec *Attempt) (bool, error) {
+	if spec.Files == nil {
+		return true, nil
+	}
+	files, err := spec.Files(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, file := range files {
+		err := g.sandbox.Upload(ctx, file.Path, file.Content)
+		switch {
+		case err == nil:
+			continue
+		case wrenn.IsTooLarge(err):
+			a.failStart(fmt.Errorf("the file %s is larger than Wrenn takes", file.Path))
+			return false, nil
+		}
+		if err = a.examine(ctx, g.sandbox, err); wrenn.IsAgentError(err) {
+			err = fmt.Errorf("%w: the file %s cannot be written", errGuest, file.Path)
+		}
+		return false, err
+	}
+	return true, nil
 }
 
 func (a *attempt) upload(ctx context.Context, g guest, found prepared, p *payload) error {
