@@ -85,6 +85,14 @@ type ConnectionLimits struct {
 	// +kubebuilder:validation:Maximum=256
 	ConcurrentCreates int32 `json:"concurrentCreates,omitempty"`
 
+	// concurrentStreams is how many commands of ExecJobs are followed at a time. Others wait for their turn.
+	// Default 100.
+	// +optional
+	// +default=100
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	ConcurrentStreams int32 `json:"concurrentStreams,omitempty"`
+
 	// maxSandboxes is how many remote sandboxes the team may have, those made by others included, before the
 	// operator makes no more. Absent: any number.
 	// +optional

@@ -25,6 +25,9 @@ const (
 	// ReasonSandboxIdle says that the Sandbox was paused by its idle timeout, and that spec.wakePolicy waits until something
 	// else resumes it.
 	ReasonSandboxIdle = "SandboxIdle"
+	// ReasonQueued says that the command waits to be started, because as many are followed as the connection's
+	// limits.concurrentStreams allows.
+	ReasonQueued = "Queued"
 	// ReasonSuspended says that spec.suspend holds the job: no command runs, and none is started. The condition Suspended
 	// is True.
 	ReasonSuspended = "Suspended"

@@ -309,6 +309,8 @@ type ExecJobStatus struct {
 // +kubebuilder:printcolumn:name="Exit",type=integer,JSONPath=`.status.exitCode`
 // +kubebuilder:printcolumn:name="Millis",type=integer,JSONPath=`.status.durationMillis`
 // +kubebuilder:printcolumn:name="Sandbox",type=string,JSONPath=`.status.sandboxName`
+// +kubebuilder:printcolumn:name="Attempts",type=integer,JSONPath=`.status.attempts`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ExecJob struct {
 	metav1.TypeMeta `json:",inline"`

@@ -51,6 +51,8 @@ type Settings struct {
 	RequestsPerSecond int32
 	// ConcurrentCreates bounds the creates under way.
 	ConcurrentCreates int32
+	// ConcurrentStreams bounds the commands that are followed at a time.
+	ConcurrentStreams int32
 	// MaxSandboxes is how many sandboxes the team may have before no more are made; 0 for any number.
 	MaxSandboxes int32
 	// CABundle holds PEM certificates that are trusted in place of the system's; empty for those.
@@ -76,6 +78,7 @@ type Team struct {
 	refused bool
 	// most is how many sandboxes there may be, reserved how many of them are in the making.
 	most, reserved int32
+	streams        int32
 }
 
 func newTeam(s Settings, identity, fingerprint string, options ...wrenn.Option) (*Team, error) {
@@ -107,6 +110,7 @@ func (t *Team) limit(s Settings) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.most = s.MaxSandboxes
+	t.streams = s.ConcurrentStreams
 	if t.bound != s.ConcurrentCreates {
 		t.bound = s.ConcurrentCreates
 		t.creates = semaphore.NewWeighted(int64(s.ConcurrentCreates))
@@ -188,6 +192,13 @@ func (t *Team) Reserve() (release func(), ok bool) {
 		defer t.mu.Unlock()
 		t.reserved--
 	}, true
+}
+
+// Streams is how many commands may be followed at a time.
+func (t *Team) Streams() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int(t.streams)
 }
 
 // AcquireCreate waits until one more create may be under way. The returned function must be called when it is not any

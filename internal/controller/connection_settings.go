@@ -45,6 +45,7 @@ func settingsOf(spec *v1alpha1.ConnectionSpec, namespace string, data map[string
 		ProxyDomain:       spec.ProxyDomain,
 		RequestsPerSecond: spec.Limits.RequestsPerSecond,
 		ConcurrentCreates: spec.Limits.ConcurrentCreates,
+		ConcurrentStreams: spec.Limits.ConcurrentStreams,
 		MaxSandboxes:      spec.Limits.MaxSandboxes,
 		CABundle:          spec.CABundle,
 	}

@@ -144,6 +144,7 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 	attempt := execrun.Attempt{
 		Job:        execrun.Job{NamespacedName: client.ObjectKeyFromObject(v.job), UID: v.job.UID},
 		Number:     v.job.Status.Attempts,
+		SandboxID:  v.job.Status.SandboxID,
 		Sandbox:    r.access(client.ObjectKey{Namespace: v.job.Namespace, Name: v.job.Status.SandboxName}, v.job.Status.SandboxID),
 		Command:    v.command,
 		Started:    v.job.Status.PID != 0,
@@ -153,6 +154,13 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 	}
 	if files := v.job.Spec.Files; len(files) > 0 {
 		attempt.Files = func(ctx context.Context) ([]execrun.File, error) { return r.files(ctx, attempt.Job.Namespace, files) }
+	}
+	if v.sandbox != nil && v.sandbox.Status.Connection != nil {
+		bound := v.sandbox.Status.Connection
+		attempt.Connection = bound.Fingerprint
+		if team, err := r.Resolver.Release(v.job.Namespace, bound); err == nil {
+			attempt.Streams = team.Streams()
+		}
 	}
 	if v.sandbox != nil {
 		attempt.SandboxVersion = v.sandbox.ResourceVersion

@@ -2,12 +2,15 @@ package execrun
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 )
 
 // attempt is an Attempt that is being worked on. At most one goroutine works at a time; in between there is a timer, or
@@ -25,6 +28,9 @@ type attempt struct {
 	working  bool
 	again    bool               // the goal or the sandbox changed while working
 	stop     context.CancelFunc // of the work
+	place    place
+	line     *queue[*attempt] // that it has a place in, or waits in; guarded by the places
+	since    time.Time        // when it got its place
 	retry    *time.Timer
 	ended    bool
 	news     news
@@ -63,6 +69,7 @@ func (a *attempt) want(spec Attempt, goal Goal) {
 			a.again = true
 			a.stop()
 		}
+	case a.place == placeAwaited && !raised:
 	case raised, a.progress.Phase == Waiting && moved, a.retry == nil && !a.done():
 		a.startLocked()
 	}
@@ -97,8 +104,85 @@ func (a *attempt) startLocked() {
 		a.retry.Stop()
 		a.retry = nil
 	}
+	if !a.admitted() {
+		return
+	}
 	a.working = a.runner.spawn(a.work)
 }
+
+// place is what an attempt has of the bounded number of streams.
+type place int
+
+const (
+	placeNone place = iota
+	placeAwaited
+	placeTaken
+)
+
+// admitted tells whether the work may start now. It may not while others have all of the streams. Ending and cleaning up
+// is never put off: it takes a moment, and frees places.
+func (a *attempt) admitted() bool {
+	switch {
+	case a.goal != Follow:
+		if a.place == placeAwaited {
+			a.runner.places.drop(a)
+			a.place = placeNone
+		}
+		return true
+	case a.place == placeTaken:
+		return true
+	case a.place == placeNone && a.runner.places.enter(a):
+		a.place, a.since = placeTaken, time.Now()
+		return true
+	}
+	a.place = placeAwaited
+	if a.progress.PID == 0 && !a.spec.Started {
+		a.progress.Reason = v1alpha1.ReasonQueued
+		a.progress.Message = "as many commands are followed as the connection's limits.concurrentStreams allows; this one waits for its turn"
+		a.news.tell(a, false)
+	}
+	return false
+}
+
+// granted starts the work of an attempt that has waited for its place.
+func (a *attempt) granted() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended || a.place != placeAwaited {
+		// It does not need the place any more.
+		a.runner.places.leave(a)
+		return
+	}
+	a.place, a.since = placeTaken, time.Now()
+	if a.progress.Reason == v1alpha1.ReasonQueued {
+		a.progress.Reason, a.progress.Message = "", ""
+	}
+	a.startLocked()
+}
+
+// leavePlace is called with the attempt locked.
+func (a *attempt) leavePlace() {
+	switch a.place {
+	case placeTaken:
+		a.runner.places.leave(a)
+	case placeAwaited:
+		a.runner.places.drop(a)
+	case placeNone:
+	}
+	a.place = placeNone
+}
+
+// isToYield tells that others wait for the stream, and that this command has been followed for long enough. The command
+// itself goes on.
+func (a *attempt) isToYield() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.place == placeTaken && a.goal == Follow && a.progress.PID != 0 && time.Since(a.since) >= a.runner.Pace.Turn &&
+		a.runner.places.wanted(a)
+}
+
+// sandbox is what an attempt takes turns as.
+func (a *attempt) sandbox() string { return a.spec.SandboxID }
 
 // quiet ends the work and leaves everything as it is.
 func (a *attempt) quiet() {
@@ -107,6 +191,9 @@ func (a *attempt) quiet() {
 	a.ended = true
 	if a.stop != nil {
 		a.stop()
+	}
+	if !a.working {
+		a.leavePlace()
 	}
 	for _, timer := range []*time.Timer{a.retry, a.pings, a.news.timer} {
 		if timer != nil {
@@ -147,10 +234,18 @@ func (a *attempt) rest(err error) bool {
 		a.news.tell(a, true)
 	case err == nil:
 		return true
+	case errors.Is(err, errYield):
+		a.working = false
+		a.leavePlace()
+		a.startLocked()
+		return false
 	default:
 		a.laterLocked(a.note(err))
 	}
 	a.working = false
+	if a.ended || a.done() || !errors.Is(err, errLook) || a.failures > quickLooks {
+		a.leavePlace() // whoever has to wait for longer does not keep others from it
+	}
 	return false
 }
 

@@ -24,6 +24,9 @@ func (p *ConditionError) Error() string { return p.Message }
 // errAsleep says that the sandbox is there and does not run.
 var errAsleep = errors.New("the sandbox does not run")
 
+// quickLooks is how many lost streams in a row are nothing to report.
+const quickLooks = 2
+
 // maxRefusals is how often the guest may say that it cannot run commands before that is believed.
 const maxRefusals = 5
 
@@ -106,7 +109,7 @@ func (a *attempt) note(err error) time.Duration {
 	case errors.Is(err, errBlocked):
 		a.blocked = true
 		p.Reason, p.Message = v1alpha1.ReasonOutputBlocked, blockedMessage(err)
-	case errors.Is(err, errLook) && a.failures < 3:
+	case errors.Is(err, errLook) && a.failures <= quickLooks:
 		// An ordinary end of a stream is nothing to report.
 	case errors.Is(err, errGuest) && a.givesUp():
 		delay = 0

@@ -35,6 +35,12 @@ type Attempt struct {
 	Job Job
 	// Number counts the attempts of a job from 1. Each has a once-guard of its own.
 	Number int32
+	// Connection stands for the connection that the sandbox is reached by, and Streams is how many streams may be open over
+	// it at a time; 0 where that is not known.
+	Connection string
+	Streams    int
+	// SandboxID tells sandboxes apart that wait for the same connection.
+	SandboxID string
 	// Sandbox gives access to the sandbox, each time anew: the credential may have been replaced.
 	Sandbox func(context.Context) (*wrenn.SandboxHandle, error)
 	// SandboxVersion changes with whatever is known of the sandbox. A waiting attempt tries again when it does.
@@ -71,6 +77,9 @@ type Pace struct {
 	// Stall is how long a stream may be silent before it is taken for lost. The launcher says something every 5 s, or
 	// 25 s where sleep takes whole seconds only.
 	Stall time.Duration
+	// Turn is how long a command is followed while others wait for the stream. Then it goes on unseen until it is its turn
+	// again.
+	Turn time.Duration
 	// News is the least time between two notifications of the same attempt.
 	News time.Duration
 }
@@ -81,6 +90,7 @@ var DefaultPace = Pace{
 	SlowestRetry: 30 * time.Second,
 	Look:         30 * time.Second,
 	Stall:        time.Minute,
+	Turn:         30 * time.Second,
 	News:         time.Second,
 }
 
@@ -114,6 +124,8 @@ type Runner struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	places places
+
 	mu       sync.Mutex // taken after an attempt's
 	attempts map[types.UID]*attempt
 }
@@ -125,6 +137,8 @@ func NewRunner(cfg Config) *Runner {
 	}
 	r := &Runner{Config: cfg, attempts: map[types.UID]*attempt{}}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.places.by = map[string]*queue[*attempt]{}
+	r.places.has = func(a *attempt) { r.spawn(func(context.Context) { a.granted() }) }
 	return r
 }
 

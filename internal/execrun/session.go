@@ -125,6 +125,9 @@ func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
 		case err != nil:
 			return err
 		}
+		if a.isToYield() {
+			return errYield
+		}
 		stalled.Reset(a.runner.Pace.Stall)
 	}
 	return errLook
@@ -143,6 +146,8 @@ func (a *attempt) keep() int {
 var (
 	// errLook says that this look at the command is over and the next is due.
 	errLook = errors.New("the stream was lost")
+	// errYield says that the stream is left to somebody else for now.
+	errYield = errors.New("others wait for the stream")
 	// errOver says that the attempt is over.
 	errOver = errors.New("the attempt is over")
 )

@@ -1,0 +1,123 @@
+package execrun
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
+	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
+)
+
+// another is an attempt of another job.
+func (w *world) another(name string, c Command) Attempt {
+	a := w.attempt(c)
+	a.Job = Job{NamespacedName: types.NamespacedName{Namespace: w.namespace, Name: name}, UID: uuid.NewUUID()}
+	return a
+}
+
+func (w *world) awaitJob(a Attempt, what string, wanted func(Progress) bool) Progress {
+	w.t.Helper()
+	w.job = a.Job
+	return w.await(what, wanted)
+}
+
+func finished(p Progress) bool { return p.Phase == Finished }
+
+// With one stream for all, a job whose command never ends keeps no other from being run, and loses nothing itself.
+func TestCommandsTakeTurns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	long := w.another("long", Command{Script: "i=0; until [ -e go ]; do echo $i; i=$((i+1)); sleep 0.02; done; echo $i >last"})
+	w.runner.Ensure(long, Follow)
+	w.awaitJob(long, "start", func(p Progress) bool { return p.PID != 0 })
+	for i := range 3 {
+		short := w.another(fmt.Sprint("short-", i), Command{Script: "echo done"})
+		w.runner.Ensure(short, Follow)
+		if p, _ := w.runner.Progress(short.Job.UID, 1); i == 0 && p.Phase != Finished && p.PID == 0 && p.Reason != "" && p.Reason != v1alpha1.ReasonQueued {
+			t.Errorf("progress %+v", p)
+		}
+		w.awaitJob(short, "end", finished)
+	}
+	w.upload("go", nil)
+	p := w.awaitJob(long, "end", finished)
+	var want []byte
+	for i := range atoi(t, w.exec("cat", "last")) {
+		want = fmt.Appendln(want, i)
+	}
+	w.wantStored(p, want, nil)
+}
+
+func atoi(t *testing.T, s string) int {
+	t.Helper()
+	var n int
+	if _, err := fmt.Sscan(s, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A job that waits for its turn says so, and is deleted without it.
+func TestQueuedJob(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	blocked := w.another("blocked", Command{Script: "true"})
+	entered := make(chan struct{})
+	blocked.Sandbox = func(ctx context.Context) (*wrenn.SandboxHandle, error) {
+		close(entered)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	w.runner.Ensure(blocked, Follow)
+	<-entered
+	queued := w.another("queued", Command{Script: "echo ran >>count"})
+	w.runner.Ensure(queued, Follow)
+	w.awaitJob(queued, "queue", func(p Progress) bool { return p.Reason == v1alpha1.ReasonQueued })
+	w.runner.Ensure(queued, Discard)
+	w.awaitJob(queued, "discard", func(p Progress) bool { return p.Phase == Cleaned })
+	next := w.another("next", Command{Script: "echo next"})
+	w.runner.Ensure(next, Follow)
+	w.awaitJob(next, "queue", func(p Progress) bool { return p.Reason == v1alpha1.ReasonQueued })
+	w.runner.Forget(blocked.Job.UID)
+	w.awaitJob(next, "end", finished)
+	if got := w.exec("ls"); got != "" {
+		t.Errorf("what was discarded has run: %q", got)
+	}
+}
+
+// BenchmarkQueuedJobs tells what each job costs that waits for its turn.
+func BenchmarkQueuedJobs(b *testing.B) {
+	const jobs = 5000
+	for b.Loop() {
+		runner := NewRunner(Config{Notify: func(types.NamespacedName) {}})
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error)
+		go func() { ended <- runner.Start(ctx) }()
+		before, goroutines := heap(), runtime.NumGoroutine()
+		for i := range jobs {
+			runner.Ensure(Attempt{
+				Job:    Job{UID: types.UID(fmt.Sprint(i)), NamespacedName: types.NamespacedName{Namespace: "default", Name: fmt.Sprint("job-", i)}},
+				Number: 1, SandboxID: fmt.Sprint("sandbox-", i%100), Streams: 100, TailBytes: 4096,
+				Sandbox: func(ctx context.Context) (*wrenn.SandboxHandle, error) { <-ctx.Done(); return nil, ctx.Err() },
+			}, Follow)
+		}
+		b.ReportMetric(float64(heap()-before)/jobs, "heap-B/job")
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+		cancel()
+		if err := <-ended; err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
