@@ -118,6 +118,8 @@ func newSample(t *testing.T, source, text string) sample {
 // server is an API server that has the CRDs.
 type server struct {
 	client.Client
+
+	cluster *localkube.ControlPlane
 }
 
 func startServer(t *testing.T) *server {
@@ -143,7 +145,7 @@ func startServer(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &server{Client: client.WithFieldValidation(api, client.FieldValidation(metav1.FieldValidationStrict))}
+	return &server{Client: client.WithFieldValidation(api, client.FieldValidation(metav1.FieldValidationStrict)), cluster: cluster}
 }
 
 // dryRun asks for an object to be created, without its being so.
