@@ -95,7 +95,8 @@ func explain(ctx context.Context, reader client.Reader, key connection.Key, why 
 // notReady says that a connection is not ready, for a reason of its own. An object that is deleted gives that as the
 // reason why it is still there.
 func notReady(key connection.Key, cause string, deleting bool) *connection.UnavailableError {
-	if cause == v1alpha1.ReasonConnected || cause == v1alpha1.ReasonConnecting {
+	switch cause {
+	case v1alpha1.ReasonConnected, v1alpha1.ReasonConnecting, v1alpha1.ReasonInUse:
 		return &connection.UnavailableError{
 			Reason: v1alpha1.ReasonConnectionNotReady, Message: fmt.Sprintf("%s is not ready: its Ready condition says why", key),
 		}

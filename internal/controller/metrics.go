@@ -80,7 +80,7 @@ func (m *Metrics) Describe(into chan<- *prometheus.Desc) {
 	for _, part := range m.parts() {
 		part.Describe(into)
 	}
-	m.stock.describe(into)
+	m.describe(into)
 }
 
 // Collect implements prometheus.Collector.
@@ -88,7 +88,7 @@ func (m *Metrics) Collect(into chan<- prometheus.Metric) {
 	for _, part := range m.parts() {
 		part.Collect(into)
 	}
-	m.stock.collect(into)
+	m.collect(into)
 }
 
 // Call counts a request to Wrenn. It is what a connection.Pool tells.
