@@ -197,7 +197,7 @@ func (r *SnapshotReconciler) takeIn(ctx context.Context, view *snapshotView) err
 	r.flights.clear(uid)
 	if found.err != nil {
 		r.note(view, found.purpose, found.err)
-		return nil
+		return nil //nolint:nilerr // the standing tells of it
 	}
 	o.deleted = found.purpose == purposeDelete
 	o.free = found.purpose == purposeCheckName && found.result.remote == nil

@@ -91,8 +91,8 @@ type world struct {
 	wrenn     *wrenndev.Server
 	// api reads and writes objects as a user does, without a cache.
 	api client.Client
-	// neighbours are other namespaces that the operator sees to.
-	neighbours []string
+	// others are other namespaces that the operator sees to.
+	others []string
 	// writes counts the operator's writes to the API server.
 	writes *countedWrites
 	// showAfter is how long a create may take before it is shown.
@@ -177,8 +177,8 @@ func (w *world) newManager(ctx context.Context, pool *connection.Pool) manager.M
 	w.t.Helper()
 	counted := w.writes.wrap(cluster.RESTConfig())
 	namespaces := map[string]cache.Config{w.namespace: {}}
-	for _, neighbour := range w.neighbours {
-		namespaces[neighbour] = cache.Config{}
+	for _, other := range w.others {
+		namespaces[other] = cache.Config{}
 	}
 	mgr, err := ctrl.NewManager(counted, ctrl.Options{
 		Scheme:                  scheme,

@@ -30,16 +30,16 @@ type tenants struct {
 func newTenants(t *testing.T) *tenants {
 	t.Helper()
 	w := newWorld(t, wrenndev.Config{Teams: []wrenndev.Team{{Name: "lent"}, {Name: "private"}}})
-	w.neighbours = []string{w.newNamespace()}
+	w.others = []string{w.newNamespace()}
 	w.startOperator()
 	w.secret("wrenn", "apiKey", w.wrenn.APIKeyOf("lent"))
 	w.secret("private", "apiKey", w.wrenn.APIKeyOf("private"))
 	w.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "private"}, Data: map[string]string{"apiKey": "x"}})
-	w.lendAs("lent-"+w.namespace, "wrenn", to(w.namespace, w.neighbours[0]))
+	w.lendAs("lent-"+w.namespace, "wrenn", to(w.namespace, w.others[0]))
 	w.lendAs("private-"+w.namespace, "private", to(w.namespace))
 	private := w.connection(w.wrenn.URL())
 	w.create(private)
-	tn := &tenants{world: w, intruder: w.neighbours[0], box: w.sandbox("source"), golden: w.snapshot("golden"), secretBox: w.sandbox("secret")}
+	tn := &tenants{world: w, intruder: w.others[0], box: w.sandbox("source"), golden: w.snapshot("golden"), secretBox: w.sandbox("secret")}
 	tn.box.Spec.ConnectionRef = tn.lent()
 	tn.secretBox.Spec.ConnectionRef = &v1alpha1.ConnectionReference{Kind: v1alpha1.ConnectionKindCluster, Name: "private-" + w.namespace}
 	tn.golden.Spec.SnapshotName = "golden"

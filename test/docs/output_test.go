@@ -45,7 +45,7 @@ func TestOutputIsReadByKubectl(t *testing.T) {
 	if err := server.Status().Update(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), "sh", "-c", outputCommand(t)) //nolint:gosec // it is our own
+	command := exec.CommandContext(t.Context(), "sh", "-c", outputCommand(t))
 	command.Env = append(os.Environ(), "KUBECONFIG="+server.cluster.KubeconfigPath(),
 		"PATH="+filepath.Dir(server.cluster.KubectlPath())+string(os.PathListSeparator)+os.Getenv("PATH"))
 	got, err := command.Output()
