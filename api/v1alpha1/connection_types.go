@@ -17,6 +17,10 @@ const (
 	ReasonInvalidCredential = "InvalidCredential"
 	// ReasonGenerationMismatch says that the endpoint does not serve the generation that spec.generation forces.
 	ReasonGenerationMismatch = "GenerationMismatch"
+	// ReasonTeamMismatch says that the credential in the Secret has changed to one of another team than that of the
+	// Sandboxes that are bound to the connection. It is not used. Stalled until the Secret holds one of their team, or they
+	// are gone.
+	ReasonTeamMismatch = "TeamMismatch"
 	// ReasonInUse says that the connection or its Secret is being deleted while Sandboxes or Snapshots need it. It goes
 	// on working for those, and goes with the last of them. No other object can be bound to it.
 	ReasonInUse = "InUse"

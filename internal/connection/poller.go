@@ -69,25 +69,27 @@ func (p *poller) run(ctx context.Context) {
 func (p *poller) poll(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, p.pace.Timeout)
 	defer cancel()
-	start := time.Now()
-	list, err := p.team.Client.Sandboxes.List(ctx)
+	changed, health := p.team.look(ctx)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return true
 	}
+	news := p.team.setHealth(health)
+	if news || len(changed) > 0 {
+		p.news(changed, news)
+	}
+	return health.State == StateConnected
+}
+
+// look reads the list into the inventory. It returns the ids of the sandboxes that it shows in another state than was known.
+func (t *Team) look(ctx context.Context) (changed []string, health Health) {
+	start := time.Now()
+	list, err := t.Client.Sandboxes.List(ctx)
 	if err != nil {
-		if p.team.setHealth(Health{State: stateOf(err), Err: err}) {
-			p.news(nil, true)
-		}
-		return false
+		return nil, Health{State: stateOf(err), Err: err}
 	}
 	// The list was answered, so the generation is known by now and asking for it sends nothing.
-	generation, err := p.team.Client.Generation(ctx)
-	connected := p.team.setHealth(Health{State: StateConnected, Generation: generation, Err: err})
-	changed := p.team.inventory.replace(list, start)
-	if connected || len(changed) > 0 {
-		p.news(changed, connected)
-	}
-	return true
+	generation, err := t.Client.Generation(ctx)
+	return t.inventory.replace(list, start), Health{State: StateConnected, Generation: generation, Err: err}
 }
 
 // stateOf tells the answers that mean something from those that mean nothing.

@@ -84,22 +84,38 @@ func (p *Pool) Subscribe(fn func(Change)) {
 // Set leads a connection to the team of its settings, which is made where it is new. A team that no connection leads to
 // any more is dropped.
 func (p *Pool) Set(key Key, s Settings) (*Team, error) {
+	team, err := p.Candidate(s)
+	if err != nil {
+		return nil, err
+	}
+	return p.Lead(key, team, s), nil
+}
+
+// Candidate returns the team of the settings: the one that is there, or a new one that nothing leads to.
+func (p *Pool) Candidate(s Settings) (*Team, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	identity := hash(s.Endpoint, s.Credential.Fingerprint(), string(s.Generation), s.ProxyDomain, string(s.CABundle))
+	identity := s.identity()
+	if team, ok := p.teams[identity]; ok {
+		return team, nil
+	}
+	return newTeam(s, identity, s.Fingerprint(), wrenn.WithUserAgent(p.userAgent), wrenn.WithObserver(p.observer))
+}
+
+// Lead leads a connection to a candidate, or to the team of the same settings that is there by now.
+func (p *Pool) Lead(key Key, candidate *Team, s Settings) *Team {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	identity := candidate.identity
 	team, ok := p.teams[identity]
 	if ok {
 		team.limit(s)
 	} else {
-		var err error
-		team, err = newTeam(s, identity, hash(s.Endpoint, s.Credential.Fingerprint()), wrenn.WithUserAgent(p.userAgent), wrenn.WithObserver(p.observer))
-		if err != nil {
-			return nil, err
-		}
+		team = candidate
 		p.teams[identity] = team
 	}
 	if p.keys[key] == identity {
-		return team, nil
+		return team
 	}
 	p.keys[key] = identity
 	if !ok {
@@ -107,7 +123,7 @@ func (p *Pool) Set(key Key, s Settings) (*Team, error) {
 	}
 	p.drop()
 	go p.tell(identity, nil, true)
-	return team, nil
+	return team
 }
 
 // Remove forgets a connection, and its team with it where no other connection leads there. No object can be bound to it

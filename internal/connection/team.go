@@ -26,6 +26,8 @@ const (
 	StateMismatched State = "Mismatched"
 	// StateUnreachable: no answer, or none that the service would give.
 	StateUnreachable State = "Unreachable"
+	// StateForeign: the service accepts the credential, but not as one of the team that was looked for. See Recognize.
+	StateForeign State = "Foreign"
 )
 
 // Health is the outcome of the poller's latest attempts.
@@ -57,6 +59,14 @@ type Settings struct {
 	MaxSandboxes int32
 	// CABundle holds PEM certificates that are trusted in place of the system's; empty for those.
 	CABundle []byte
+}
+
+// Fingerprint identifies endpoint and credential without revealing either.
+func (s Settings) Fingerprint() string { return hash(s.Endpoint, s.Credential.Fingerprint()) }
+
+// identity is the same for settings that one team serves.
+func (s Settings) identity() string {
+	return hash(s.Endpoint, s.Credential.Fingerprint(), string(s.Generation), s.ProxyDomain, string(s.CABundle))
 }
 
 // Team is one Wrenn team as it is reached through one credential. It is safe for concurrent use.

@@ -8,10 +8,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/connection"
@@ -45,7 +47,9 @@ type ConnectionReconciler struct {
 
 	namespaced, cluster wakeups
 	// holding keeps apart who begins to hold a Secret and who ceases to.
-	holding sync.Mutex
+	holding  sync.Mutex
+	flights  *flights[verification]
+	troubles *troubles
 }
 
 // +kubebuilder:rbac:groups=wrenn.dev,resources=connections;clusterconnections,verbs=get;list;watch;patch
@@ -58,7 +62,18 @@ func (r *ConnectionReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Refresh == (SecretRefresh{}) {
 		r.Refresh = DefaultSecretRefresh
 	}
+	r.flights = newFlights[verification](func(name types.NamespacedName) {
+		kind := v1alpha1.ConnectionKindNamespaced
+		if name.Namespace == "" {
+			kind = v1alpha1.ConnectionKindCluster
+		}
+		r.wake(connection.KeyOf(name.Namespace, kind, name.Name))
+	})
+	r.troubles = newTroubles(firstVerification, slowestVerification)
 	r.Pool.Subscribe(r.teamChanged)
+	if err := mgr.Add(manager.RunnableFunc(r.endVerifications)); err != nil {
+		return err
+	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("connection").
 		For(&v1alpha1.Connection{}, builder.WithPredicates(specOrMetadataChanged())).
@@ -100,8 +115,8 @@ type connectionView struct {
 	former string
 	// needed tells that Sandboxes or Snapshots need the connection, and passing that one may be about to.
 	needed, passing bool
-	// linked tells that the credential in the Secret is the one in use.
-	linked bool
+	// linked tells that the credential in the Secret is the one in use, and verifying that it may soon be.
+	linked, verifying bool
 }
 
 func (v *connectionView) deleting() bool { return !v.obj.GetDeletionTimestamp().IsZero() }
@@ -189,24 +204,33 @@ func (r *ConnectionReconciler) link(ctx context.Context, view *connectionView) (
 	if wait != nil {
 		return wait.after(r.Refresh.Missing), nil
 	}
-	s := r.set(view, settings)
+	s, err := r.accept(ctx, view, settings)
+	if err != nil {
+		return standing{}, err
+	}
 	if inUse, ok := leaving(view); ok && (s.reason == v1alpha1.ReasonConnected || s.reason == v1alpha1.ReasonConnecting) {
 		s = inUse
 	}
 	if view.passing {
-		return s.after(soon), nil
+		s = s.after(soon)
 	}
-	return s.after(r.Refresh.Found), nil
+	return s.atTheLatest(r.Refresh.Found), nil
 }
 
-// set leads the connection to its team and returns where that stands.
+// set leads the connection to the team of its settings and returns where that stands.
 func (r *ConnectionReconciler) set(view *connectionView, settings connection.Settings) standing {
 	team, err := r.Pool.Set(view.key, settings)
 	if err != nil {
-		// The client's errors about its settings say what is wrong with them and hold no secret.
-		return stalled(v1alpha1.ReasonInvalidRequest, err.Error())
+		return unusable(err)
 	}
+	return r.lead(view, team)
+}
+
+// lead writes what is known of the team that the connection leads to into the status.
+func (r *ConnectionReconciler) lead(view *connectionView, team *connection.Team) standing {
 	view.linked = true
+	r.flights.clear(view.obj.GetUID())
+	r.troubles.forget(view.obj.GetUID())
 	if name := secretRef(view.spec).Name; view.status.SecretName != name {
 		view.former, view.status.SecretName = view.status.SecretName, name
 	}
@@ -215,6 +239,10 @@ func (r *ConnectionReconciler) set(view *connectionView, settings connection.Set
 	view.status.Generation = v1alpha1.Generation(health.Generation)
 	return healthStanding(health)
 }
+
+// unusable is where a connection stands whose settings make no client. The client's errors about its settings say what is
+// wrong with them and hold no secret.
+func unusable(err error) standing { return stalled(v1alpha1.ReasonInvalidRequest, err.Error()) }
 
 // reconcileFunc is a reconciler that is a function.
 type reconcileFunc func(context.Context, ctrl.Request) (ctrl.Result, error)

@@ -40,6 +40,9 @@ func (r *ConnectionReconciler) hold(ctx context.Context, view *connectionView) e
 	if err := r.holdSecret(ctx, view); err != nil {
 		return err
 	}
+	if view.verifying {
+		return nil
+	}
 	_, leaves := leaving(view)
 	if view.linked && !leaves && isHeld(view.obj) && isHeld(view.secret) {
 		r.Pool.Open(view.key)

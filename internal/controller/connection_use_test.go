@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,15 +9,6 @@ import (
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/connection"
 )
-
-// boundTo are the connections that the objects of TestUseOf name.
-func boundTo(name string) *v1alpha1.BoundConnection {
-	return &v1alpha1.BoundConnection{Kind: v1alpha1.ConnectionKindNamespaced, Name: name}
-}
-
-func intentOn(name string) string {
-	return fmt.Sprintf(`{"connection":{"kind":"Connection","name":%q}}`, name)
-}
 
 // What an object is, and what it needs of a connection.
 func TestUseOf(t *testing.T) {

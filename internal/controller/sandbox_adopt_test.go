@@ -7,8 +7,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
@@ -181,11 +183,10 @@ func awaitOneOf(w *world, rivals []*v1alpha1.Sandbox, id string) {
 	})
 }
 
-func readyOf(sandbox *v1alpha1.Sandbox) string {
-	for _, condition := range sandbox.Status.Conditions {
-		if condition.Type == v1alpha1.ConditionReady {
-			return condition.Reason
-		}
+func readyOf(obj client.Object) string {
+	conditions, _ := conditionsOf(obj)
+	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil {
+		return ready.Reason
 	}
 	return ""
 }
