@@ -132,6 +132,69 @@ func TestPoolSharesTeams(t *testing.T) {
 	}
 }
 
+// However slow lists are, connections that share a credential never have two under way.
+func TestPoolPollsOnce(t *testing.T) {
+	server := startWrenn(t, wrenndev.Config{})
+	server.Faults().Add(wrenndev.Fault{Kind: wrenndev.FaultDelay, Op: wrenndev.OpList, Latency: wrenndev.Millis(50 * time.Millisecond)})
+	pool, _ := startPool(t)
+	for _, name := range []string{"first", "second", "third"} {
+		if _, err := pool.Set(key(name), settingsFor(t, server.URL(), server.APIKey())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "lists are read", func() error {
+		if n := len(server.Requests()); n < 6 {
+			return fmt.Errorf("%d requests", n)
+		}
+		return nil
+	})
+	var end time.Time
+	for _, request := range server.Requests() {
+		if request.Op != wrenndev.OpList || !request.Done {
+			continue
+		}
+		if request.Start.Before(end) {
+			t.Errorf("a list began %s before the one before it had ended", end.Sub(request.Start))
+		}
+		end = request.Start.Add(request.Duration)
+	}
+}
+
+// A door lets through only while it is open, and is not quiet while somebody passes.
+func TestPoolDoors(t *testing.T) {
+	pool, told := startPool(t)
+	if _, ok := pool.Bind(key("a")); ok || pool.IsOpen(key("a")) || !pool.Shut(key("a")) {
+		t.Error("it is open at first")
+	}
+	pool.Open(key("a"))
+	pool.Open(key("a"))
+	eventually(t, "its opening is told of once", func() error {
+		told.mu.Lock()
+		defer told.mu.Unlock()
+		if len(told.changes) != 1 || !told.changes[0].Health {
+			return fmt.Errorf("told: %+v", told.changes)
+		}
+		return nil
+	})
+	done, ok := pool.Bind(key("a"))
+	if !ok {
+		t.Fatal("it is not open")
+	}
+	if _, ok := pool.Bind(key("b")); ok {
+		t.Error("the door of another is open")
+	}
+	if pool.Shut(key("a")) {
+		t.Error("it is quiet while somebody passes")
+	}
+	if _, ok := pool.Bind(key("a")); ok {
+		t.Error("it lets through while it is shut")
+	}
+	done()
+	if !pool.Shut(key("a")) {
+		t.Error("it is not quiet although nobody passes")
+	}
+}
+
 func TestPoolTellsWhatChangesAtWrenn(t *testing.T) {
 	server := startWrenn(t, wrenndev.Config{})
 	pool, told := startPool(t)

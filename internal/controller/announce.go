@@ -50,6 +50,17 @@ func specOrMetadataChanged() predicate.Predicate {
 	}}
 }
 
+// relabeled passes only changes of labels.
+func relabeled() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		DeleteFunc: func(event.DeleteEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels())
+		},
+	}
+}
+
 // timeOf turns a time of the service, zero where it told none, into one of the API.
 func timeOf(t time.Time) *metav1.Time {
 	if t.IsZero() {

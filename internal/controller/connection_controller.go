@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -88,6 +89,8 @@ func (r *ConnectionReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("clusterconnection").
 		For(&v1alpha1.ClusterConnection{}, builder.WithPredicates(specOrMetadataChanged())).
 		WatchesRawSource(&r.cluster).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.allClusterConnections),
+			builder.WithPredicates(relabeled())).
 		Complete(reconcileFunc(r.reconcileClusterConnection))
 }
 

@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/connection"
@@ -158,6 +159,19 @@ func (u use) keys(namespace string) []connection.Key {
 	default:
 		return nil
 	}
+}
+
+// allClusterConnections may have got users, or lost some, by the labels of a namespace.
+func (r *ConnectionReconciler) allClusterConnections(ctx context.Context, _ client.Object) []reconcile.Request {
+	var all v1alpha1.ClusterConnectionList
+	if err := r.List(ctx, &all); err != nil {
+		return nil
+	}
+	var found []reconcile.Request
+	for i := range all.Items {
+		found = append(found, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+	}
+	return found
 }
 
 func (r *ConnectionReconciler) users(options ...client.ListOption) connectionUsers {

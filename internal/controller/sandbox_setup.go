@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -44,6 +45,8 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Snapshot{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesOfSnapshot)).
 		Watches(&v1alpha1.Connection{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesWaitingForConnection)).
 		Watches(&v1alpha1.ClusterConnection{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesWaitingForConnection)).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesWaitingInNamespace),
+			builder.WithPredicates(relabeled())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 8}).
 		Complete(r)
 }
@@ -142,6 +145,15 @@ func (r *SandboxReconciler) sandboxesWaitingForConnection(ctx context.Context, o
 		return nil
 	}
 	return waiting(slices.DeleteFunc(all.Items, func(sandbox v1alpha1.Sandbox) bool { return !mayUse(&sandbox, key) }))
+}
+
+// sandboxesWaitingInNamespace are those that a ClusterConnection may have been lent to by the namespace's labels.
+func (r *SandboxReconciler) sandboxesWaitingInNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	var all v1alpha1.SandboxList
+	if err := r.List(ctx, &all, client.InNamespace(namespace.GetName())); err != nil {
+		return nil
+	}
+	return waiting(all.Items)
 }
 
 // waiting are the Sandboxes that are not Ready.
