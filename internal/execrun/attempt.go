@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-
-	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 )
 
 // attempt is an Attempt that is being worked on. At most one goroutine works at a time; in between there is a timer, or
@@ -30,7 +28,6 @@ type attempt struct {
 	stop     context.CancelFunc // of the work
 	place    place
 	line     *queue[*attempt] // that it has a place in, or waits in; guarded by the places
-	since    time.Time        // when it got its place
 	retry    *time.Timer
 	ended    bool
 	news     news
@@ -109,80 +106,6 @@ func (a *attempt) startLocked() {
 	}
 	a.working = a.runner.spawn(a.work)
 }
-
-// place is what an attempt has of the bounded number of streams.
-type place int
-
-const (
-	placeNone place = iota
-	placeAwaited
-	placeTaken
-)
-
-// admitted tells whether the work may start now. It may not while others have all of the streams. Ending and cleaning up
-// is never put off: it takes a moment, and frees places.
-func (a *attempt) admitted() bool {
-	switch {
-	case a.goal != Follow:
-		if a.place == placeAwaited {
-			a.runner.places.drop(a)
-			a.place = placeNone
-		}
-		return true
-	case a.place == placeTaken:
-		return true
-	case a.place == placeNone && a.runner.places.enter(a):
-		a.place, a.since = placeTaken, time.Now()
-		return true
-	}
-	a.place = placeAwaited
-	if a.progress.PID == 0 && !a.spec.Started {
-		a.progress.Reason = v1alpha1.ReasonQueued
-		a.progress.Message = "as many commands are followed as the connection's limits.concurrentStreams allows; this one waits for its turn"
-		a.news.tell(a, false)
-	}
-	return false
-}
-
-// granted starts the work of an attempt that has waited for its place.
-func (a *attempt) granted() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.ended || a.place != placeAwaited {
-		// It does not need the place any more.
-		a.runner.places.leave(a)
-		return
-	}
-	a.place, a.since = placeTaken, time.Now()
-	if a.progress.Reason == v1alpha1.ReasonQueued {
-		a.progress.Reason, a.progress.Message = "", ""
-	}
-	a.startLocked()
-}
-
-// leavePlace is called with the attempt locked.
-func (a *attempt) leavePlace() {
-	switch a.place {
-	case placeTaken:
-		a.runner.places.leave(a)
-	case placeAwaited:
-		a.runner.places.drop(a)
-	case placeNone:
-	}
-	a.place = placeNone
-}
-
-// isToYield tells that others wait for the stream, and that this command has been followed for long enough. The command
-// itself goes on.
-func (a *attempt) isToYield() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.place == placeTaken && a.goal == Follow && a.progress.PID != 0 && time.Since(a.since) >= a.runner.Pace.Turn &&
-		a.runner.places.wanted(a)
-}
-
-// sandbox is what an attempt takes turns as.
-func (a *attempt) sandbox() string { return a.spec.SandboxID }
 
 // quiet ends the work and leaves everything as it is.
 func (a *attempt) quiet() {

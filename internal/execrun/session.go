@@ -107,6 +107,7 @@ func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
 
 	read := &reader{attempt: a, ctx: ctx, keep: keep}
 	var input lines
+	var since time.Time // of the first that came
 	for event, err := range stream.Events() {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errLook, err)
@@ -125,7 +126,10 @@ func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
 		case err != nil:
 			return err
 		}
-		if a.isToYield() {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if a.isToYield(since) {
 			return errYield
 		}
 		stalled.Reset(a.runner.Pace.Stall)

@@ -123,7 +123,7 @@ func (w *world) startRunner(c client.Client) {
 		},
 		Pace: Pace{
 			FirstRetry: 5 * time.Millisecond, SlowestRetry: 500 * time.Millisecond, Look: 300 * time.Millisecond,
-			Stall: 20 * time.Second, Turn: 200 * time.Millisecond, News: 10 * time.Millisecond,
+			Stall: 20 * time.Second, Turn: time.Second, News: 10 * time.Millisecond,
 		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
