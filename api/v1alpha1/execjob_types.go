@@ -54,10 +54,30 @@ const (
 	WakePolicyFail WakePolicy = "Fail"
 )
 
+// OutputConfigMaps says whether the output is stored in ConfigMaps.
+//
+// +kubebuilder:validation:Enum=Always;OnFailure;Never
+type OutputConfigMaps string
+
+const (
+	// OutputConfigMapsAlways stores it: the first half of what is kept as it comes, the rest when the command has
+	// ended.
+	OutputConfigMapsAlways OutputConfigMaps = "Always"
+	// OutputConfigMapsOnFailure stores it when the command has ended other than with exit code 0.
+	OutputConfigMapsOnFailure OutputConfigMaps = "OnFailure"
+	// OutputConfigMapsNever stores nothing: the tails in the status are all that is kept.
+	OutputConfigMapsNever OutputConfigMaps = "Never"
+)
+
 // ExecOutput says what is kept of the command's output.
 type ExecOutput struct {
+	// configMaps says whether the output is stored in ConfigMaps: Always, OnFailure or Never. Default Always.
+	// +optional
+	// +default="Always"
+	ConfigMaps OutputConfigMaps `json:"configMaps,omitempty"`
+
 	// limitBytes is how much of the output, both streams together, is stored in ConfigMaps. Past it the
-	// beginning is kept, and status.truncated counts what is missing. Default 8388608 (8 MiB).
+	// beginning and the end are kept, and status.truncated counts what is missing between. Default 8388608 (8 MiB).
 	// +optional
 	// +default=8388608
 	// +kubebuilder:validation:Minimum=65536
@@ -247,13 +267,14 @@ type ExecJobStatus struct {
 	// +kubebuilder:validation:Minimum=1
 	PID int32 `json:"pid,omitempty"`
 
-	// stdoutTail is the end of what the command wrote to stdout. Bytes that are not UTF-8 are shown as U+FFFD.
+	// stdoutTail is the end of what the command wrote to stdout. Bytes that are not UTF-8 are shown as U+FFFD,
+	// values of secretKeyRef as ***. Absent where the Secrets have changed since, and the values are not known any more.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16384
 	StdoutTail string `json:"stdoutTail,omitempty"`
 
-	// stderrTail is the end of what the command wrote to stderr. Bytes that are not UTF-8 are shown as U+FFFD.
+	// stderrTail is the same of stderr.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16384
@@ -281,6 +302,13 @@ type ExecJobStatus struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	OutputConfigMaps []string `json:"outputConfigMaps,omitempty"`
+
+	// envVersion is a hash of the resource versions of the Secrets that spec.env was taken from, absent where there
+	// are none. It tells nothing of their values.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	EnvVersion string `json:"envVersion,omitempty"`
 
 	// sandboxName is the Sandbox that the job runs in, or is to: that of spec.sandboxRef, or the one that is made for it.
 	// +optional

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -29,6 +31,8 @@ type jobView struct {
 	// command is what to run; missing says why some of its environment is not known.
 	command execrun.Command
 	missing *execrun.ConditionError
+	// secrets are the versions of the Secrets that the environment is taken from, as a hash.
+	secrets string
 	// progress is how far the last attempt is, where the runner knows of it.
 	progress execrun.Progress
 	// again is when the next moment comes that the plan depends on; zero for never.
@@ -143,20 +147,34 @@ func isReplaced(sandbox *v1alpha1.Sandbox, id string) bool {
 		sandbox.Spec.RecoveryPolicy == v1alpha1.RecoveryPolicyRecreate
 }
 
+// resolvedCommand is what a job runs, with the versions of the Secrets that are in it.
+type resolvedCommand struct {
+	command execrun.Command
+	secrets string
+}
+
+// secretsKnown tells whether the command has the values of the Secrets that are in its environment. Others may be there
+// after a start of the operator, when somebody has changed a Secret.
+func (v *jobView) secretsKnown() bool {
+	return v.missing == nil && v.secrets == v.job.Status.EnvVersion
+}
+
 // resolve finds the value of every variable, once.
 func (r *ExecJobReconciler) resolve(ctx context.Context, view *jobView) error {
 	uid := view.job.UID
 	if known, ok := r.commands.Load(uid); ok {
-		view.command, view.observed.resolved = known.(execrun.Command), true //nolint:forcetypeassert // nothing else is stored
+		resolved := known.(resolvedCommand) //nolint:forcetypeassert // nothing else is stored
+		view.command, view.secrets, view.observed.resolved = resolved.command, resolved.secrets, true
 		return nil
 	}
 	command := execrun.Command{
 		Args: view.job.Spec.Command, Script: view.job.Spec.Script, Dir: view.job.Spec.WorkingDir,
 	}
 	view.command = command
+	versions := sha256.New()
 	for i := range view.job.Spec.Env {
 		variable := &view.job.Spec.Env[i]
-		value, err := r.valueOf(ctx, view.job.Namespace, variable)
+		value, version, err := r.valueOf(ctx, view.job.Namespace, variable)
 		if errors.As(err, &view.missing) {
 			return nil
 		}
@@ -164,24 +182,28 @@ func (r *ExecJobReconciler) resolve(ctx context.Context, view *jobView) error {
 			return err
 		}
 		command.Env = append(command.Env, execrun.EnvVar{Name: variable.Name, Value: value, Secret: variable.SecretKeyRef != nil})
+		if variable.SecretKeyRef != nil {
+			_, _ = fmt.Fprintln(versions, version) // a hash takes everything
+			view.secrets = hex.EncodeToString(versions.Sum(nil)[:8])
+		}
 	}
 	view.command, view.observed.resolved = command, true
-	r.commands.Store(uid, command)
+	r.commands.Store(uid, resolvedCommand{command: command, secrets: view.secrets})
 	return nil
 }
 
-// valueOf reads the value of one variable. The error is an *execrun.ConditionError where what it refers to is not there.
-func (r *ExecJobReconciler) valueOf(ctx context.Context, namespace string, variable *v1alpha1.ExecEnvVar) (string, error) {
+// valueOf reads the value of one variable, and the version of what it is read from. The error is an *execrun.ConditionError where what it refers to is not there.
+func (r *ExecJobReconciler) valueOf(ctx context.Context, namespace string, variable *v1alpha1.ExecEnvVar) (value, version string, err error) {
 	if variable.Value != nil {
-		return *variable.Value, nil
+		return *variable.Value, "", nil
 	}
-	value, err := readSource(ctx, r.Direct, namespace, variable.SecretKeyRef, variable.ConfigMapKeyRef)
+	content, version, err := readVersion(ctx, r.Direct, namespace, variable.SecretKeyRef, variable.ConfigMapKeyRef)
 	var absent *absentSourceError
 	if errors.As(err, &absent) {
-		return "", &execrun.ConditionError{Reason: v1alpha1.ReasonEnvNotFound, Message: fmt.Sprintf(
+		return "", "", &execrun.ConditionError{Reason: v1alpha1.ReasonEnvNotFound, Message: fmt.Sprintf(
 			"waiting for %s, which the variable %s refers to: create it", absent, variable.Name)}
 	}
-	return string(value), err
+	return string(content), version, err
 }
 
 func isFinished(job *v1alpha1.ExecJob) bool {

@@ -45,7 +45,7 @@ func recordAttempt(view *jobView) standing {
 		Conditions: last.Conditions,
 		StartTime:  last.StartTime, PausedSince: last.PausedSince, PausedSeconds: last.PausedSeconds,
 		Attempts: last.Attempts + 1, Active: 1, Failed: last.Failed,
-		SandboxName: view.sandbox.Name, SandboxID: view.sandbox.Status.SandboxID,
+		SandboxName: view.sandbox.Name, SandboxID: view.sandbox.Status.SandboxID, EnvVersion: view.secrets,
 	}
 	if last.StartTime == nil {
 		view.job.Status.StartTime = &metav1.Time{Time: time.Now()}
@@ -148,7 +148,8 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 		Sandbox:    r.access(client.ObjectKey{Namespace: v.job.Namespace, Name: v.job.Status.SandboxName}, v.job.Status.SandboxID),
 		Command:    v.command,
 		Started:    v.job.Status.PID != 0,
-		HideTails:  v.missing != nil,
+		HideTails:  !v.secretsKnown(),
+		ConfigMaps: v.job.Spec.Output.ConfigMaps,
 		LimitBytes: int64(v.job.Spec.Output.LimitBytes),
 		TailBytes:  int(v.job.Spec.Output.TailBytes),
 	}

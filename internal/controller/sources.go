@@ -22,26 +22,34 @@ func (e *absentSourceError) Error() string {
 func readSource(ctx context.Context, reader client.Reader, namespace string, secretRef *v1alpha1.SecretKeyReference,
 	configRef *v1alpha1.ConfigMapKeyReference,
 ) ([]byte, error) {
+	value, _, err := readVersion(ctx, reader, namespace, secretRef, configRef)
+	return value, err
+}
+
+// readVersion is readSource, with the version of the object that was read.
+func readVersion(ctx context.Context, reader client.Reader, namespace string, secretRef *v1alpha1.SecretKeyReference,
+	configRef *v1alpha1.ConfigMapKeyReference,
+) (value []byte, version string, err error) {
 	switch {
 	case secretRef != nil:
 		var secret corev1.Secret
 		err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: secretRef.Name}, &secret)
 		if value, ok := secret.Data[secretRef.Key]; ok && err == nil {
-			return value, nil
+			return value, secret.ResourceVersion, nil
 		}
-		return nil, absentUnless(err, "Secret", secretRef.Name, secretRef.Key)
+		return nil, "", absentUnless(err, "Secret", secretRef.Name, secretRef.Key)
 	case configRef != nil:
 		var config corev1.ConfigMap
 		err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: configRef.Name}, &config)
 		if value, ok := config.Data[configRef.Key]; ok && err == nil {
-			return []byte(value), nil
+			return []byte(value), config.ResourceVersion, nil
 		}
 		if value, ok := config.BinaryData[configRef.Key]; ok && err == nil {
-			return value, nil
+			return value, config.ResourceVersion, nil
 		}
-		return nil, absentUnless(err, "ConfigMap", configRef.Name, configRef.Key)
+		return nil, "", absentUnless(err, "ConfigMap", configRef.Name, configRef.Key)
 	default:
-		return nil, nil
+		return nil, "", nil
 	}
 }
 

@@ -39,6 +39,7 @@ type attempt struct {
 	failures int
 	refusals int
 	reupload bool
+	final    *ending   // once the end of the command is known
 	blocked  bool      // the last try to store something failed
 	nextTry  time.Time // to store something, while blocked
 }

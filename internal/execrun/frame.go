@@ -47,6 +47,14 @@ type frame struct {
 	sizes  [2]int64
 }
 
+// stream is the stream that a frame has a piece of.
+func (f frame) stream() int {
+	if f.kind == frameStderr {
+		return stderr
+	}
+	return stdout
+}
+
 // lines cuts what the stream carries into lines.
 type lines struct{ rest []byte }
 

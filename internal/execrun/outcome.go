@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -67,8 +68,18 @@ func (a *attempt) began(f frame) {
 	})
 }
 
-// end takes note of the end of the command, and stores what is not stored yet.
-func (a *attempt) end(ctx context.Context, f frame) error {
+// ending is a command that has ended, with what is still to be done about it.
+type ending struct {
+	exit  Exit
+	sizes [2]int64
+	// unread says that there is nothing more to be read from the guest.
+	unread bool
+	// unstored is how much of the output is not stored.
+	unstored int64
+}
+
+// end takes note of the end of the command.
+func (a *attempt) end(f frame) error {
 	if a.offsets[stdout] < f.sizes[stdout] || a.offsets[stderr] < f.sizes[stderr] {
 		return fmt.Errorf("%w: %w: it ended early", errLook, errFrame)
 	}
@@ -77,15 +88,74 @@ func (a *attempt) end(ctx context.Context, f frame) error {
 		a.failStart(errors.New("the launcher ended before it could start the command"))
 		return nil
 	}
-	a.update(func(p *Progress) {
-		// A command that had ended before it was told to says so. One that left no word of its end may have been ended.
-		exit.Stopped = exit.Stopped || (exit.Kind == Unknown && p.Stopped)
-		p.Exit = &exit
-	})
-	if err := a.settle(a.out.flush(ctx, true)); err != nil {
+	// A command that had ended before it was told to says so. One that left no word of its end may have been ended.
+	exit.Stopped = exit.Stopped || (exit.Kind == Unknown && a.snapshot().Stopped)
+	a.final = &ending{exit: exit, sizes: f.sizes, unread: f.kind == frameGone}
+	a.update(func(p *Progress) { p.Exit = &exit })
+	return nil
+}
+
+// conclude stores what is not stored yet of a command that has ended.
+func (a *attempt) conclude(ctx context.Context, g guest) error {
+	err := a.out.flush(ctx, true)
+	if err == nil {
+		err = a.out.check(ctx)
+	}
+	if err := a.settle(err); err != nil {
 		return err
 	}
+	failed := a.final.exit.Kind != Exited || a.final.exit.Code != 0 || a.final.exit.Stopped
+	rest := a.out.rest(a.final.sizes, failed)
+	if err := a.storeRest(ctx, g, rest); errors.Is(err, errNoFiles) {
+		a.final.unread = true
+	} else if err != nil {
+		return err
+	}
+	if a.out.keep == v1alpha1.OutputConfigMapsAlways || len(rest) > 0 {
+		a.final.unstored = sum(a.final.sizes) - sum(a.out.end)
+		for _, s := range rest {
+			if a.out.late[s.number] {
+				a.final.unstored -= s.len()
+			}
+		}
+		for _, gap := range a.out.gaps {
+			a.final.unstored += gap.len()
+		}
+	}
+	a.publish()
 	a.update(func(p *Progress) { p.Phase, p.Reason, p.Message = Finished, "", "" })
+	return nil
+}
+
+// storeRest stores what somebody deleted, and what was left for the end.
+func (a *attempt) storeRest(ctx context.Context, g guest, rest []segment) error {
+	rest = slices.DeleteFunc(slices.Clone(rest), func(s segment) bool { return a.out.late[s.number] })
+	if a.final.unread || len(rest)+len(a.out.gaps) == 0 {
+		return nil
+	}
+	found, err := g.prepare(ctx, true)
+	switch {
+	case err != nil:
+		return a.examine(ctx, g.sandbox, err)
+	case found.gone:
+		return errNoFiles
+	}
+	if err := a.upload(ctx, g, found, nil); err != nil {
+		return a.examine(ctx, g.sandbox, err)
+	}
+	if err := a.restore(ctx, g); err != nil {
+		return err
+	}
+	for _, s := range rest {
+		data, err := a.fetch(ctx, g, s.span)
+		if err == nil {
+			err = a.settle(a.out.add(ctx, s, data))
+		}
+		if err != nil {
+			return err
+		}
+		a.publish()
+	}
 	return nil
 }
 
@@ -108,7 +178,7 @@ func (a *attempt) note(err error) time.Duration {
 		p.Phase, p.Reason, p.Message = Waiting, v1alpha1.ReasonSandboxNotReady, err.Error()
 	case errors.Is(err, errBlocked):
 		a.blocked = true
-		p.Reason, p.Message = v1alpha1.ReasonOutputBlocked, blockedMessage(err)
+		p.Reason, p.Message = v1alpha1.ReasonOutputBlocked, redact(blockedMessage(err), a.spec.Command.secrets())
 	case errors.Is(err, errLook) && a.failures <= quickLooks:
 		// An ordinary end of a stream is nothing to report.
 	case errors.Is(err, errGuest) && a.givesUp():

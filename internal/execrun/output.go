@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -45,7 +46,8 @@ type part struct {
 	name    string
 	attempt int32
 	number  int
-	base    [2]int64 // offsets of what it begins with
+	base    [2]int64  // offsets of what it begins with
+	head    *[2]int64 // of a late part: where the beginning of the output ends
 	data    [2][]byte
 	stored  int // how much of data is in the ConfigMap
 	version string
@@ -54,23 +56,35 @@ type part struct {
 
 func (p *part) len() int { return len(p.data[stdout]) + len(p.data[stderr]) }
 
-// output is the stored output of one attempt: the parts that are full, of which only the names are kept, and the one
-// that is being filled.
+// output is the stored output of one attempt. What comes first is stored as it comes, in parts of which one at a time is
+// being filled. The rest is stored when the command has ended, in late parts, read from the guest.
 type output struct {
 	client  client.Client
 	reader  client.Reader // not a cache
 	job     Job
 	attempt int32
+	keep    v1alpha1.OutputConfigMaps
 	limit   int64
 
-	full      []string
+	full      int       // the parts from 0 on that are full
+	gaps      []segment // those of them that somebody deleted
 	open      *part
 	end       [2]int64 // offsets of the next byte wanted
+	late      map[int]bool
 	lastWrite time.Time
+	lastCheck time.Time
+}
+
+// newOutput is an output of which nothing is stored.
+func newOutput(c client.Client, reader client.Reader, a *Attempt) *output {
+	return &output{
+		client: c, reader: reader, job: a.Job, attempt: a.Number, keep: a.ConfigMaps, limit: a.LimitBytes,
+		late: map[int]bool{}, lastCheck: time.Now(),
+	}
 }
 
 // append takes the next bytes of a stream, writes every part that this fills, and returns how many bytes it took. What is
-// past the limit is taken and dropped. An error loses nothing of what was taken: it is still there to be flushed.
+// past the room for it is taken and dropped. An error loses nothing of what was taken: it is still there to be flushed.
 func (o *output) append(ctx context.Context, stream int, data []byte) (int, error) {
 	all := len(data)
 	if room := o.room(); int64(all) > room {
@@ -85,7 +99,7 @@ func (o *output) append(ctx context.Context, stream int, data []byte) (int, erro
 		o.open.data[stream] = append(o.open.data[stream], data[:n]...)
 		o.end[stream] += int64(n)
 		data = data[n:]
-		if o.open.len() < partBytes {
+		if !o.filled() {
 			break
 		}
 		if err := o.write(ctx, true); err != nil {
@@ -95,13 +109,27 @@ func (o *output) append(ctx context.Context, stream int, data []byte) (int, erro
 	return all, nil
 }
 
-// room is how much more may be stored.
-func (o *output) room() int64 { return max(0, o.limit-o.end[stdout]-o.end[stderr]) }
+// room is how much more is stored as it comes: half of the limit in all. The other half is for the end of the output.
+func (o *output) room() int64 {
+	if o.keep != v1alpha1.OutputConfigMapsAlways {
+		return 0
+	}
+	return max(0, o.limit/2-sum(o.end))
+}
 
 func (o *output) next() *part {
-	number := len(o.full)
-	return &part{name: partName(o.job.Name, o.attempt, number), attempt: o.attempt, number: number, base: o.end}
+	return o.part(o.full, o.end)
 }
+
+// part is a part of which nothing is stored.
+func (o *output) part(number int, base [2]int64) *part {
+	return &part{name: o.nameOf(number), attempt: o.attempt, number: number, base: base}
+}
+
+func (o *output) nameOf(number int) string { return partName(o.job.Name, o.attempt, number) }
+
+// filled tells whether nothing more comes into the open part.
+func (o *output) filled() bool { return o.open.len() >= partBytes || o.room() == 0 }
 
 // due tells whether what is there is worth writing now.
 func (o *output) due() bool {
@@ -117,65 +145,80 @@ func (o *output) flush(ctx context.Context, end bool) error {
 	if o.open == nil || (!end && o.open.len() == o.open.stored) {
 		return nil
 	}
-	return o.write(ctx, end || o.open.len() >= partBytes)
+	return o.write(ctx, end || o.filled())
 }
 
 func (o *output) write(ctx context.Context, seal bool) error {
-	cm := o.configMap(seal)
+	p := o.open
+	p.sealed = seal
+	if err := o.put(ctx, p); err != nil {
+		return err
+	}
+	o.lastWrite = time.Now()
+	p.stored = p.len()
+	if seal {
+		o.full++
+		o.open = nil
+	}
+	return nil
+}
+
+// put creates or updates the ConfigMap of a part.
+func (o *output) put(ctx context.Context, p *part) error {
+	cm := p.configMap(o.job)
 	var err error
-	if o.open.version == "" {
+	if p.version == "" {
 		err = o.client.Create(ctx, cm)
 	} else {
 		err = o.client.Update(ctx, cm)
 	}
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return o.taken(ctx)
-	case apierrors.IsConflict(err), o.open.version != "" && apierrors.IsNotFound(err):
+		return o.taken(ctx, p.name)
+	case apierrors.IsConflict(err), p.version != "" && apierrors.IsNotFound(err):
 		return errStale
 	case err != nil:
 		return fmt.Errorf("%w: %w", errBlocked, err)
 	}
-	o.lastWrite = time.Now()
-	o.open.version, o.open.stored, o.open.sealed = cm.ResourceVersion, o.open.len(), seal
-	if seal {
-		o.full = append(o.full, o.open.name)
-		o.open = nil
-	}
+	p.version = cm.ResourceVersion
 	return nil
 }
 
 // taken tells a part of our own that we did not know of from a ConfigMap of somebody else.
-func (o *output) taken(ctx context.Context) error {
+func (o *output) taken(ctx context.Context, name string) error {
 	var cm corev1.ConfigMap
-	err := o.reader.Get(ctx, client.ObjectKey{Namespace: o.job.Namespace, Name: o.open.name}, &cm)
+	err := o.reader.Get(ctx, client.ObjectKey{Namespace: o.job.Namespace, Name: name}, &cm)
 	if err == nil && !o.job.owns(&cm) {
 		return fmt.Errorf("%w: %w: delete ConfigMap %s", errBlocked, errForeign, cm.Name)
 	}
 	return errStale
 }
 
-func (o *output) configMap(seal bool) *corev1.ConfigMap {
+func (p *part) configMap(job Job) *corev1.ConfigMap {
 	cm := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: o.job.Namespace, Name: o.open.name, ResourceVersion: o.open.version,
-			Labels: map[string]string{v1alpha1.LabelExecJob: LabelValue(o.job.Name)},
+			Namespace: job.Namespace, Name: p.name, ResourceVersion: p.version,
+			Labels: map[string]string{v1alpha1.LabelExecJob: LabelValue(job.Name)},
 			Annotations: map[string]string{
-				annotationAttempt:      strconv.Itoa(int(o.attempt)),
-				annotationNumber:       strconv.Itoa(o.open.number),
-				annotationStdoutOffset: strconv.FormatInt(o.open.base[stdout], 10),
-				annotationStderrOffset: strconv.FormatInt(o.open.base[stderr], 10),
+				annotationAttempt:      strconv.Itoa(int(p.attempt)),
+				annotationNumber:       strconv.Itoa(p.number),
+				annotationStdoutOffset: strconv.FormatInt(p.base[stdout], 10),
+				annotationStderrOffset: strconv.FormatInt(p.base[stderr], 10),
 			},
-			OwnerReferences: []metav1.OwnerReference{o.job.ownerReference()},
+			OwnerReferences: []metav1.OwnerReference{job.ownerReference()},
 		},
 		BinaryData: map[string][]byte{},
 	}
+	if p.head != nil {
+		cm.Annotations[annotationStdoutHead] = strconv.FormatInt(p.head[stdout], 10)
+		cm.Annotations[annotationStderrHead] = strconv.FormatInt(p.head[stderr], 10)
+	}
 	for stream, key := range streamKeys {
-		if len(o.open.data[stream]) > 0 {
-			cm.BinaryData[key] = o.open.data[stream]
+		if len(p.data[stream]) > 0 {
+			cm.BinaryData[key] = p.data[stream]
 		}
 	}
-	if seal {
+	if p.sealed {
 		cm.Immutable = ptr.To(true)
 	}
 	return cm
@@ -183,9 +226,17 @@ func (o *output) configMap(seal bool) *corev1.ConfigMap {
 
 // names are the ConfigMaps that are there, in order.
 func (o *output) names() []string {
-	names := slices.Clone(o.full)
+	var names []string
+	for number := range o.full {
+		if !slices.ContainsFunc(o.gaps, func(s segment) bool { return s.number == number }) {
+			names = append(names, o.nameOf(number))
+		}
+	}
 	if o.open != nil && o.open.version != "" {
 		names = append(names, o.open.name)
+	}
+	for _, number := range slices.Sorted(maps.Keys(o.late)) {
+		names = append(names, o.nameOf(number))
 	}
 	return names
 }

@@ -42,7 +42,11 @@ func TestOutputPastItsLimit(t *testing.T) {
 	if p.Stdout.Bytes != total || p.Truncated != total-a.LimitBytes || !strings.HasSuffix(p.Stdout.Tail, "end more") {
 		t.Errorf("%d bytes, %d truncated, tail %q", p.Stdout.Bytes, p.Truncated, p.Stdout.Tail)
 	}
-	w.wantStored(p, content[:a.LimitBytes], nil)
+	all := append(content, " more"...)
+	w.wantStored(p, append(all[:350_000:350_000], all[len(all)-350_000:]...), nil)
+	if names := strings.Join(p.ConfigMaps, " "); names != "job-output-0 job-output-1" {
+		t.Errorf("ConfigMaps %s", names)
+	}
 }
 
 // Both streams share the limit, and the last piece is cut to the byte.
@@ -59,7 +63,11 @@ func TestOutputUpToItsLimit(t *testing.T) {
 		if p.Truncated != truncated {
 			t.Errorf("%d bytes: %d truncated", size, p.Truncated)
 		}
-		w.wantStored(p, content[:len(content)-int(truncated)], make([]byte, 1000))
+		kept := content
+		if truncated > 0 {
+			kept = append(content[:49_000:49_000], content[49_001:]...)
+		}
+		w.wantStored(p, kept, make([]byte, 1000))
 	}
 }
 
@@ -180,7 +188,8 @@ func TestOutputIsNotWrittenTooOften(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, wrenndev.Config{})
 	var written int
-	o := &output{reader: w.api, job: w.job, limit: 8 << 20, client: interceptor.NewClient(w.api, interceptor.Funcs{
+	a := w.attempt(Command{})
+	o := newOutput(interceptor.NewClient(w.api, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
 			written += sizeOf(obj)
 			return c.Create(ctx, obj, opts...)
@@ -189,7 +198,7 @@ func TestOutputIsNotWrittenTooOften(t *testing.T) {
 			written += sizeOf(obj)
 			return c.Update(ctx, obj, opts...)
 		},
-	})}
+	}), w.api, &a)
 	const pieces, piece = 1500, 1 << 10
 	for range pieces {
 		if _, err := o.append(t.Context(), stdout, make([]byte, piece)); err != nil {

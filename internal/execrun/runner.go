@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
 
@@ -53,6 +54,8 @@ type Attempt struct {
 	Started bool
 	// HideTails keeps the tails empty, for want of the secrets to look for in them.
 	HideTails bool
+	// ConfigMaps says whether the output is stored.
+	ConfigMaps v1alpha1.OutputConfigMaps
 	// LimitBytes is how much of both streams is stored.
 	LimitBytes int64
 	// TailBytes is how much of each stream is in its tail.
@@ -80,6 +83,8 @@ type Pace struct {
 	// Turn is how long a command is followed while others wait for the stream. Then it goes on unseen until it is its turn
 	// again.
 	Turn time.Duration
+	// Check is how often to look whether what is stored of a running command's output is still there.
+	Check time.Duration
 	// News is the least time between two notifications of the same attempt.
 	News time.Duration
 }
@@ -91,6 +96,7 @@ var DefaultPace = Pace{
 	Look:         30 * time.Second,
 	Stall:        time.Minute,
 	Turn:         30 * time.Second,
+	Check:        time.Minute,
 	News:         time.Second,
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
 
-// skipAfter is how far past the limit a stream is still taken as it comes. After that the launcher is asked for the end
+// skipAfter is how far past what is stored a stream is still taken as it comes. After that the launcher is asked for the end
 // of each stream only.
 const skipAfter = 1 << 20
 
@@ -19,15 +19,18 @@ func (a *attempt) session(ctx context.Context, g guest, spec Attempt, goal Goal)
 	if err := a.openOutput(ctx, &spec); err != nil {
 		return err
 	}
+	if a.final != nil {
+		return a.conclude(ctx, g)
+	}
 	started := spec.Started || a.snapshot().PID != 0
 	found, err := g.prepare(ctx, started || goal == Stop)
 	switch {
 	case err != nil:
 		return a.examine(ctx, g.sandbox, err)
 	case found.gone && !started:
-		return a.end(ctx, frame{exit: Exit{Kind: Unstarted, Stopped: true}})
+		return a.end(frame{exit: Exit{Kind: Unstarted, Stopped: true}})
 	case found.gone:
-		return a.end(ctx, frame{exit: Exit{Kind: Unknown}, sizes: a.offsets})
+		return a.end(frame{kind: frameGone, exit: Exit{Kind: Unknown}, sizes: a.offsets})
 	}
 	var p *payload
 	if !found.started {
@@ -43,6 +46,12 @@ func (a *attempt) session(ctx context.Context, g guest, spec Attempt, goal Goal)
 		return a.examine(ctx, g.sandbox, err)
 	}
 	a.keepAwake()
+	if found.started {
+		// Files that are not there any more are the business of following.
+		if err := a.restore(ctx, g); err != nil && !errors.Is(err, errNoFiles) {
+			return err
+		}
+	}
 	return a.follow(ctx, g, p)
 }
 
@@ -97,6 +106,15 @@ func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
 	if err != nil {
 		return a.examine(ctx, g.sandbox, err)
 	}
+	read := &reader{attempt: a, ctx: ctx, keep: keep}
+	err = a.read(stream, read.line)
+	// The launcher ends after the end of the command, which was not among what came.
+	a.reupload = a.reupload || (errors.Is(err, errEnded) && !read.any)
+	return err
+}
+
+// read gives the lines of a stream of the launcher to take, until that says that it is over.
+func (a *attempt) read(stream *wrenn.ExecStream, take func(line []byte) error) error {
 	defer func() { _ = stream.Close() }()
 	if gauge := a.runner.Streams; gauge != nil {
 		gauge.Inc()
@@ -104,8 +122,6 @@ func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
 	}
 	stalled := time.AfterFunc(a.runner.Pace.Stall, func() { _ = stream.Close() })
 	defer stalled.Stop()
-
-	read := &reader{attempt: a, ctx: ctx, keep: keep}
 	var input lines
 	var since time.Time // of the first that came
 	for event, err := range stream.Events() {
@@ -114,11 +130,9 @@ func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
 		}
 		switch event.Type {
 		case wrenn.StreamStdout:
-			err = input.feed(event.Data, read.line)
+			err = input.feed(event.Data, take)
 		case wrenn.StreamExit:
-			// The launcher ends after the end of the command, which was not among what came.
-			a.reupload = !read.any
-			return fmt.Errorf("%w: the launcher ended", errLook)
+			return errEnded
 		}
 		switch {
 		case errors.Is(err, errOver):
@@ -152,6 +166,8 @@ var (
 	errLook = errors.New("the stream was lost")
 	// errYield says that the stream is left to somebody else for now.
 	errYield = errors.New("others wait for the stream")
+	// errEnded says the same: the launcher ended it.
+	errEnded = fmt.Errorf("%w: the launcher ended", errLook)
 	// errOver says that the attempt is over.
 	errOver = errors.New("the attempt is over")
 )
@@ -184,7 +200,7 @@ func (r *reader) line(line []byte) error {
 		return r.over(f)
 	case frameGone:
 		if a.snapshot().PID != 0 || a.current().Started {
-			return r.over(frame{exit: Exit{Kind: Unknown}, sizes: a.offsets})
+			return r.over(frame{kind: frameGone, exit: Exit{Kind: Unknown}, sizes: a.offsets})
 		}
 		return fmt.Errorf("%w: the launcher found nothing to do", errLook)
 	case frameIncomplete:
@@ -196,10 +212,7 @@ func (r *reader) line(line []byte) error {
 
 // data takes a piece of output. Only what is dropped anyway may be left out.
 func (r *reader) data(f frame) error {
-	a, stream := r.attempt, stdout
-	if f.kind == frameStderr {
-		stream = stderr
-	}
+	a, stream := r.attempt, f.stream()
 	switch next := a.offsets[stream]; {
 	case f.offset == next:
 	case r.keep > 0 && f.offset > next:
@@ -222,14 +235,14 @@ func (r *reader) data(f frame) error {
 	switch {
 	case err != nil:
 		return err
-	case r.keep == 0 && a.dropped() > skipAfter:
-		return fmt.Errorf("%w: it is over the limit", errLook)
+	case r.keep == 0 && sum(a.offsets)-sum(a.out.end) > skipAfter:
+		return fmt.Errorf("%w: nothing more is stored", errLook)
 	}
 	return a.store(r.ctx)
 }
 
 func (r *reader) over(f frame) error {
-	if err := r.attempt.end(r.ctx, f); err != nil {
+	if err := r.attempt.end(f); err != nil {
 		return err
 	}
 	return errOver

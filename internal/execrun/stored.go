@@ -24,6 +24,8 @@ const (
 	annotationNumber       = "wrenn.dev/output-part"
 	annotationStdoutOffset = "wrenn.dev/stdout-offset"
 	annotationStderrOffset = "wrenn.dev/stderr-offset"
+	annotationStdoutHead   = "wrenn.dev/stdout-head"
+	annotationStderrHead   = "wrenn.dev/stderr-head"
 )
 
 // streamKeys are the keys of an output ConfigMap.
@@ -79,52 +81,68 @@ func shorten(name string, limit int) string {
 // loadOutput finds out what is stored, from the API server itself: a cache may be behind what this or another process
 // wrote. It also returns the tails, as far as the last parts hold them.
 func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *Attempt) (*output, [2]*tail, error) {
-	o := &output{client: c, reader: reader, job: a.Job, attempt: a.Number, limit: a.LimitBytes}
+	o := newOutput(c, reader, a)
 	secrets := a.Command.secrets()
 	tails := [2]*tail{newTail(a.TailBytes, secrets), newTail(a.TailBytes, secrets)}
+	parts, err := o.list(ctx)
+	if err != nil {
+		return nil, tails, err
+	}
+	var head *[2]int64
+	first := parts[:0]
+	for _, p := range parts {
+		if p.head == nil {
+			first = append(first, p)
+			continue
+		}
+		o.late[p.number], head = true, p.head
+	}
+	switch {
+	case o.keep != v1alpha1.OutputConfigMapsAlways:
+		return o, tails, nil
+	case head != nil:
+		o.end, o.full = *head, int((sum(*head)+partBytes-1)/partBytes)
+	case len(first) > 0:
+		last := first[len(first)-1]
+		if err := loadPart(ctx, reader, a.Job, last); err != nil {
+			return nil, tails, err
+		}
+		o.end, o.full = [2]int64{last.end(stdout), last.end(stderr)}, last.number
+		if last.sealed {
+			o.full++
+		} else {
+			o.open = last
+		}
+	}
+	if err := o.findGaps(ctx, first); err != nil {
+		return nil, tails, err
+	}
+	return o, tails, fillTails(ctx, reader, a.Job, first, tails)
+}
 
+// list returns the parts that there are, without their content, in order.
+func (o *output) list(ctx context.Context) ([]*part, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-	if err := reader.List(ctx, list, client.InNamespace(a.Job.Namespace),
-		client.MatchingLabels{v1alpha1.LabelExecJob: LabelValue(a.Job.Name)}); err != nil {
-		return nil, tails, fmt.Errorf("%w: listing what is stored: %w", errBlocked, err)
+	if err := o.reader.List(ctx, list, client.InNamespace(o.job.Namespace),
+		client.MatchingLabels{v1alpha1.LabelExecJob: LabelValue(o.job.Name)}); err != nil {
+		return nil, fmt.Errorf("%w: listing what is stored: %w", errBlocked, err)
 	}
 	var parts []*part
 	for i := range list.Items {
 		p, ok := parsePart(&list.Items[i])
 		switch {
-		case !ok || !a.Job.owns(&list.Items[i]):
-		case p.attempt == a.Number:
+		case !ok || !o.job.owns(&list.Items[i]):
+		case p.attempt == o.attempt:
 			parts = append(parts, p)
-		case p.attempt < a.Number:
-			if err := dropPart(ctx, c, &list.Items[i]); err != nil {
-				return nil, tails, err
+		case p.attempt < o.attempt:
+			if err := dropPart(ctx, o.client, &list.Items[i]); err != nil {
+				return nil, err
 			}
 		}
 	}
-	if len(parts) == 0 {
-		return o, tails, nil
-	}
 	slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.number, b.number) })
-	last := parts[len(parts)-1]
-	if err := loadPart(ctx, reader, a.Job, last); err != nil {
-		return nil, tails, err
-	}
-	for number := range last.number {
-		o.full = append(o.full, partName(a.Job.Name, a.Number, number))
-	}
-	for stream := range tails {
-		o.end[stream] = last.base[stream] + int64(len(last.data[stream]))
-	}
-	if err := fillTails(ctx, reader, a.Job, parts, tails); err != nil {
-		return nil, tails, err
-	}
-	if last.sealed {
-		o.full = append(o.full, last.name)
-	} else {
-		o.open = last
-	}
-	return o, tails, nil
+	return parts, nil
 }
 
 // dropPart deletes what an attempt before this one has left: the output of the last attempt is kept, so that the limit is
@@ -139,7 +157,15 @@ func dropPart(ctx context.Context, c client.Client, meta *metav1.PartialObjectMe
 
 // fillTails reads back from the last part until the tails are full or there is no more.
 func fillTails(ctx context.Context, reader client.Reader, job Job, parts []*part, tails [2]*tail) error {
+	if len(parts) == 0 {
+		return nil
+	}
 	first := len(parts) - 1
+	if parts[first].version == "" {
+		if err := loadPart(ctx, reader, job, parts[first]); err != nil {
+			return err
+		}
+	}
 	held := func(stream int) int64 { return parts[len(parts)-1].end(stream) - parts[first].base[stream] }
 	short := func(stream int) bool {
 		return parts[first].base[stream] > 0 && held(stream) < int64(tails[stream].window)
@@ -166,12 +192,27 @@ func (p *part) end(stream int) int64 { return p.base[stream] + int64(len(p.data[
 func parsePart(meta *metav1.PartialObjectMetadata) (*part, bool) {
 	attempt, errAttempt := strconv.ParseInt(meta.Annotations[annotationAttempt], 10, 32)
 	number, err := strconv.Atoi(meta.Annotations[annotationNumber])
-	out, errOut := strconv.ParseInt(meta.Annotations[annotationStdoutOffset], 10, 64)
-	off, errOff := strconv.ParseInt(meta.Annotations[annotationStderrOffset], 10, 64)
-	if errAttempt != nil || err != nil || errOut != nil || errOff != nil || number < 0 || out < 0 || off < 0 {
+	base, ok := offsetsOf(meta, annotationStdoutOffset, annotationStderrOffset)
+	if errAttempt != nil || err != nil || number < 0 || !ok {
 		return nil, false
 	}
-	return &part{name: meta.Name, attempt: int32(attempt), number: number, base: [2]int64{out, off}}, true
+	p := &part{name: meta.Name, attempt: int32(attempt), number: number, base: base}
+	if head, ok := offsetsOf(meta, annotationStdoutHead, annotationStderrHead); ok {
+		p.head = &head
+	}
+	return p, true
+}
+
+// offsetsOf reads a pair of annotations.
+func offsetsOf(meta *metav1.PartialObjectMetadata, keys ...string) (offsets [2]int64, ok bool) {
+	for stream, key := range keys {
+		offset, err := strconv.ParseInt(meta.Annotations[key], 10, 64)
+		if err != nil || offset < 0 {
+			return offsets, false
+		}
+		offsets[stream] = offset
+	}
+	return offsets, true
 }
 
 // loadPart reads a part's content.

@@ -23,16 +23,30 @@ func (a *attempt) openOutput(ctx context.Context, spec *Attempt) error {
 	if err != nil {
 		return err
 	}
-	a.out, a.offsets = out, out.end
+	a.out = out
+	if a.final != nil {
+		return nil
+	}
+	a.offsets = out.end
 	a.mu.Lock()
 	a.tails = tails
 	a.mu.Unlock()
-	a.publish()
+	// Where the end of the output is not stored, the first look tells how far it is.
+	if out.room() > 0 {
+		a.publish()
+	}
 	return nil
 }
 
-// store stores what is due. While the API server refuses it the run is followed on, as long as there is room.
+// store stores what is due, and looks from time to time whether what was stored is still there. While the API server
+// refuses it the run is followed on, as long as there is room.
 func (a *attempt) store(ctx context.Context) error {
+	if time.Since(a.out.lastCheck) >= a.runner.Pace.Check {
+		// Not being able to look is no trouble: there is another look at the end.
+		if err := a.out.check(ctx); errors.Is(err, errStale) {
+			return a.settle(err)
+		}
+	}
 	if !a.out.due() || time.Now().Before(a.nextTry) {
 		return nil
 	}
@@ -63,7 +77,8 @@ func (a *attempt) settle(err error) error {
 // refused tells that the output is not taken.
 func (a *attempt) refused(err error) {
 	a.blocked = true
-	a.update(func(p *Progress) { p.Reason, p.Message = v1alpha1.ReasonOutputBlocked, blockedMessage(err) })
+	message := redact(blockedMessage(err), a.current().Command.secrets())
+	a.update(func(p *Progress) { p.Reason, p.Message = v1alpha1.ReasonOutputBlocked, message })
 }
 
 // blockedMessage keeps to the API server's words where it refuses something, since they name the quota, and else to words
@@ -99,7 +114,14 @@ func (a *attempt) publish() {
 	})
 }
 
-// dropped is how much of the output is not stored because of the limit.
+// dropped is how much of the output is not stored because of the limit, if it ends now.
 func (a *attempt) dropped() int64 {
-	return a.offsets[stdout] + a.offsets[stderr] - a.out.end[stdout] - a.out.end[stderr]
+	switch {
+	case a.out.keep != v1alpha1.OutputConfigMapsAlways && a.final == nil:
+		return 0
+	case a.final != nil:
+		return a.final.unstored
+	default:
+		return max(0, sum(a.offsets)-a.out.limit)
+	}
 }

@@ -45,59 +45,67 @@ func (t *tail) write(b []byte) {
 // text shows the tail: cut on a rune, what is no UTF-8 replaced, and what is or may become a secret redacted.
 func (t *tail) text() string {
 	cut := max(0, len(t.data)-t.size)
+	if t.more && len(t.secrets) > 0 {
+		// What it begins with may be the end of a secret.
+		cut = min(max(cut, len(t.secrets[0])-1), len(t.data))
+	}
+	hidden := cover(t.data, t.secrets)
+	if cut > 0 || t.more {
+		for k := 0; k < utf8.UTFMax-1 && cut < len(t.data) && !hidden[cut] && !utf8.RuneStart(t.data[cut]); k++ {
+			cut++
+		}
+	}
+	return cleared(t.data[cut:], hidden[cut:])
+}
+
+// redact is a text without the secrets in it.
+func redact(text string, secrets []string) string {
+	return cleared([]byte(text), cover([]byte(text), secrets))
+}
+
+// cover marks the bytes that belong to a secret, also where secrets overlap, and to one that the end of the data goes
+// through.
+func cover(data []byte, secrets []string) []bool {
+	hidden := make([]bool, len(data))
+	hide := func(from, to int) {
+		for i := from; i < to; i++ {
+			hidden[i] = true
+		}
+	}
+	for _, secret := range secrets {
+		s := []byte(secret)
+		for at := 0; ; at++ {
+			n := bytes.Index(data[at:], s)
+			if n < 0 {
+				break
+			}
+			at += n
+			hide(at, at+len(s))
+		}
+		for n := min(len(s)-1, len(data)); n >= minSecret; n-- {
+			if bytes.HasSuffix(data, s[:n]) {
+				hide(len(data)-n, len(data))
+				break
+			}
+		}
+	}
+	return hidden
+}
+
+// cleared is data as text, with one mark in the place of each run of hidden bytes.
+func cleared(data []byte, hidden []bool) string {
 	var b strings.Builder
-	for i := 0; i < len(t.data); {
-		n := t.secretAt(i)
-		if n == 0 {
-			next := i + 1
-			for next < len(t.data) && !t.mayBegin(next) {
-				next++
-			}
-			if next > cut {
-				b.Write(t.plain(max(i, cut), next, cut))
-			}
-			i = next
-			continue
+	for i := 0; i < len(data); {
+		next := i + 1
+		for next < len(data) && hidden[next] == hidden[i] {
+			next++
 		}
-		if i+n > cut {
+		if hidden[i] {
 			b.WriteString(redacted)
+		} else {
+			b.Write(data[i:next])
 		}
-		i += n
+		i = next
 	}
 	return strings.ToValidUTF8(b.String(), string(utf8.RuneError))
-}
-
-// plain is data[from:to], without the end of a rune that the beginning of the tail goes through.
-func (t *tail) plain(from, to, cut int) []byte {
-	if from == cut && (cut > 0 || t.more) {
-		for k := 0; k < utf8.UTFMax-1 && from < to && !utf8.RuneStart(t.data[from]); k++ {
-			from++
-		}
-	}
-	return t.data[from:to]
-}
-
-func (t *tail) mayBegin(i int) bool {
-	for _, s := range t.secrets {
-		if s[0] == t.data[i] {
-			return true
-		}
-	}
-	return false
-}
-
-// secretAt is the length of the secret at i, or of what is there of one that the end of the data goes through.
-func (t *tail) secretAt(i int) int {
-	rest := t.data[i:]
-	for _, s := range t.secrets {
-		if bytes.HasPrefix(rest, []byte(s)) {
-			return len(s)
-		}
-	}
-	for _, s := range t.secrets {
-		if len(rest) >= minSecret && len(rest) < len(s) && strings.HasPrefix(s, string(rest)) {
-			return len(rest)
-		}
-	}
-	return 0
 }

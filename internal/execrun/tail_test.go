@@ -26,7 +26,9 @@ func TestTail(t *testing.T) {
 		{"a secret that is being written", []string{"x" + secret[:6]}, "x***"},
 		{"a secret that the cut goes through", []string{"before " + secret + " 123456789012345"}, "*** 123456789012345"},
 		{"a secret before the cut", []string{secret + "12345678901234567890"}, "12345678901234567890"},
-		{"two secrets", []string{secret + other + "p"}, "******p"},
+		{"two secrets", []string{secret + other + "p"}, "***p"},
+		{"secrets that overlap", []string{"hunter2-secrettes-6 end"}, "*** end"},
+		{"a secret's end", []string{"x" + secret[:2]}, "xhu"},
 		{"nearly a secret", []string{"hunter hunter3"}, "hunter hunter3"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -36,6 +38,7 @@ func TestTail(t *testing.T) {
 				{Name: "B", Value: secret + "\n", Secret: true},
 				{Name: "SHORT", Value: "b", Secret: true},
 				{Name: "PLAIN", Value: "before"},
+				{Name: "C", Value: "secrettes-6", Secret: true},
 			}}
 			tail := newTail(20, command.secrets())
 			for _, w := range tc.writes {
