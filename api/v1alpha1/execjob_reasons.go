@@ -47,6 +47,8 @@ const (
 	ReasonSucceeded = "Succeeded"
 	// ReasonNonZeroExit says that the last attempt's command ended with another exit code. Failed is True.
 	ReasonNonZeroExit = "NonZeroExit"
+	// ReasonCodeError says that the cell ended with an error, which status.result tells. Failed is True.
+	ReasonCodeError = "CodeError"
 	// ReasonSignaled says that a signal ended the last attempt's command. Failed is True.
 	ReasonSignaled = "Signaled"
 	// ReasonDeadlineExceeded says that the job was not over after activeDeadlineSeconds. A command that ran was
@@ -60,7 +62,10 @@ const (
 	// ReasonExitUnknown says that the command does not run any more and has left no exit code: it, or somebody, has
 	// removed the operator's files from the sandbox or ended its supervisor. Failed is True.
 	ReasonExitUnknown = "ExitUnknown"
-	// ReasonStartFailed says that the sandbox cannot run the command at all, for want of /bin/sh for instance.
+	// ReasonStreamLost says that the stream of a command with attachment Attached was lost: how it ended, and whether
+	// it has, cannot be known. Failed is True.
+	ReasonStreamLost = "StreamLost"
+	// ReasonStartFailed says that the sandbox cannot run the command at all, for want of a tool or of a kernel.
 	// Failed is True.
 	ReasonStartFailed = "StartFailed"
 )

@@ -54,21 +54,6 @@ const (
 	WakePolicyFail WakePolicy = "Fail"
 )
 
-// OutputConfigMaps says whether the output is stored in ConfigMaps.
-//
-// +kubebuilder:validation:Enum=Always;OnFailure;Never
-type OutputConfigMaps string
-
-const (
-	// OutputConfigMapsAlways stores it: the first half of what is kept as it comes, the rest when the command has
-	// ended.
-	OutputConfigMapsAlways OutputConfigMaps = "Always"
-	// OutputConfigMapsOnFailure stores it when the command has ended other than with exit code 0.
-	OutputConfigMapsOnFailure OutputConfigMaps = "OnFailure"
-	// OutputConfigMapsNever stores nothing: the tails in the status are all that is kept.
-	OutputConfigMapsNever OutputConfigMaps = "Never"
-)
-
 // ExecOutput says what is kept of the command's output.
 type ExecOutput struct {
 	// configMaps says whether the output is stored in ConfigMaps: Always, OnFailure or Never. Default Always.
@@ -95,7 +80,10 @@ type ExecOutput struct {
 // ExecJobSpec is one command and where it runs. What may change is suspend, backoffLimit, activeDeadlineSeconds and
 // ttlSecondsAfterFinished, as in a Job of batch/v1; all that says what is run is immutable.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.command) != has(self.script)",message="set exactly one of command (an argv) and script (a text for /bin/sh)"
+// +kubebuilder:validation:XValidation:rule="[has(self.command), has(self.script), has(self.code)].exists_one(x, x)",message="set exactly one of command (an argv), script (a text for /bin/sh) and code (a cell for the code interpreter)"
+// +kubebuilder:validation:XValidation:rule="!has(self.attachment) || self.attachment != 'Attached' || !(has(self.script) || has(self.code) || has(self.stdin) || has(self.artifacts) || has(self.files) || has(self.env) || has(self.workingDir))",message="attachment Attached runs a command and nothing else: script, code, stdin, artifacts, files, env and workingDir need attachment Detached"
+// +kubebuilder:validation:XValidation:rule="!has(self.attachment) || self.attachment != 'Attached' || !has(self.output) || !has(self.output.configMaps) || self.output.configMaps != 'OnFailure'",message="output.configMaps OnFailure needs attachment Detached: what Attached shows cannot be read again later"
+// +kubebuilder:validation:XValidation:rule="!has(self.code) || !(has(self.env) || has(self.workingDir) || has(self.stdin))",message="code runs in a kernel that was there before it: env, workingDir and stdin are for command and script. Have the source of the cell set what it needs"
 // +kubebuilder:validation:XValidation:rule="has(self.sandboxRef) != has(self.sandboxTemplate)",message="set exactly one of sandboxRef (a Sandbox that is there) and sandboxTemplate (one that is made for the job)"
 // +kubebuilder:validation:XValidation:rule="self.wakePolicy == oldSelf.wakePolicy && self.output == oldSelf.output",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.command) == has(oldSelf.command) && (!has(self.command) || self.command == oldSelf.command)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
@@ -105,6 +93,10 @@ type ExecOutput struct {
 // +kubebuilder:validation:XValidation:rule="has(self.sandboxRef) == has(oldSelf.sandboxRef) && (!has(self.sandboxRef) || self.sandboxRef == oldSelf.sandboxRef)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.sandboxTemplate) == has(oldSelf.sandboxTemplate) && (!has(self.sandboxTemplate) || self.sandboxTemplate == oldSelf.sandboxTemplate)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 // +kubebuilder:validation:XValidation:rule="has(self.files) == has(oldSelf.files) && (!has(self.files) || self.files == oldSelf.files)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.code) == has(oldSelf.code) && (!has(self.code) || self.code == oldSelf.code)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.stdin) == has(oldSelf.stdin) && (!has(self.stdin) || self.stdin == oldSelf.stdin)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.artifacts) == has(oldSelf.artifacts) && (!has(self.artifacts) || self.artifacts == oldSelf.artifacts)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
+// +kubebuilder:validation:XValidation:rule="has(self.attachment) == has(oldSelf.attachment) && (!has(self.attachment) || self.attachment == oldSelf.attachment)",message="what an ExecJob runs is immutable: create another ExecJob. Only suspend, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished can be changed"
 type ExecJobSpec struct {
 	// sandboxRef names the Sandbox, in the same namespace, that the command runs in. Exactly one of sandboxRef and
 	// sandboxTemplate is set.
@@ -123,8 +115,8 @@ type ExecJobSpec struct {
 	// +default="Resume"
 	WakePolicy WakePolicy `json:"wakePolicy,omitempty"`
 
-	// command is the argv: a program and its arguments, not a shell line. Exactly one of command and script is
-	// set.
+	// command is the argv: a program and its arguments, not a shell line. Exactly one of command, script and code
+	// is set.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -138,6 +130,28 @@ type ExecJobSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=262144
 	Script string `json:"script,omitempty"`
+
+	// code is a cell that the code interpreter of the sandbox runs. Cells of one language share what they define.
+	// +optional
+	Code *ExecCode `json:"code,omitempty"`
+
+	// attachment says how the command is held on to: Detached (the default) or Attached.
+	// +optional
+	// +default="Detached"
+	Attachment ExecAttachment `json:"attachment,omitempty"`
+
+	// stdin is what the command or script reads. Absent: there is nothing to read.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=262144
+	Stdin string `json:"stdin,omitempty"`
+
+	// artifacts are files that are fetched from the sandbox when the command has ended, however it did.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Artifacts []ExecArtifactPath `json:"artifacts,omitempty"`
 
 	// env are variables added to the environment that the sandbox gives.
 	// +optional
@@ -302,6 +316,17 @@ type ExecJobStatus struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	OutputConfigMaps []string `json:"outputConfigMaps,omitempty"`
+
+	// artifacts are what became of spec.artifacts, and what a cell displayed.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Artifacts []ExecArtifact `json:"artifacts,omitempty"`
+
+	// result is what spec.code came to.
+	// +optional
+	Result *ExecResult `json:"result,omitempty"`
 
 	// envVersion is a hash of the resource versions of the Secrets that spec.env was taken from, absent where there
 	// are none. It tells nothing of their values.

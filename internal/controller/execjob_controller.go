@@ -40,6 +40,8 @@ type ExecJobReconciler struct {
 	wakeups *wakeups
 	// commands are what running jobs run, by UID: what they refer to is read once.
 	commands sync.Map
+	// recorded are the attempts that this process recorded, by UID: nobody else has started them.
+	recorded sync.Map
 }
 
 // +kubebuilder:rbac:groups=wrenn.dev,resources=execjobs,verbs=get;list;watch;patch;delete
@@ -126,7 +128,7 @@ func (r *ExecJobReconciler) perform(ctx context.Context, view *jobView, action j
 	case jobClaim:
 		return r.claim(ctx, view)
 	case jobRecord:
-		return recordAttempt(view), nil
+		return r.record(view), nil
 	case jobFollow:
 		return r.follow(view), nil
 	case jobStop:
@@ -161,6 +163,7 @@ func (r *ExecJobReconciler) perform(ctx context.Context, view *jobView, action j
 func (r *ExecJobReconciler) forget(uid types.UID) {
 	r.runner.Forget(uid)
 	r.commands.Delete(uid)
+	r.recorded.Delete(uid)
 }
 
 // jobsOfSandbox are those that a change of their Sandbox may concern.

@@ -97,6 +97,9 @@ func (v *jobView) observeSandbox() {
 		}
 	}
 	o.retries = status.Failed < ptr.Deref(v.job.Spec.BackoffLimit, 0)
+	if exit := v.progress.Exit; exit != nil && exit.Kind == execrun.StreamLost {
+		o.retries = false // it may still run
+	}
 	if o.ending == jobRemoteGone {
 		o.retries = o.retries && isReplaced(v.sandbox, status.SandboxID)
 	}
@@ -169,6 +172,10 @@ func (r *ExecJobReconciler) resolve(ctx context.Context, view *jobView) error {
 	}
 	command := execrun.Command{
 		Args: view.job.Spec.Command, Script: view.job.Spec.Script, Dir: view.job.Spec.WorkingDir,
+	}
+	command.Stdin = view.job.Spec.Stdin
+	if code := view.job.Spec.Code; code != nil {
+		command.Script, command.Language = code.Source, code.Language
 	}
 	view.command = command
 	versions := sha256.New()

@@ -36,9 +36,9 @@ func (r *ExecJobReconciler) claim(ctx context.Context, view *jobView) (standing,
 	return r.perform(ctx, view, planExecJob(view.observed))
 }
 
-// recordAttempt binds the job to the remote that it is about to run in. The command is not started before this is
+// record binds the job to the remote that it is about to run in. The command is not started before this is
 // written: from then on the job has had this attempt. What the status says of the attempt before goes.
-func recordAttempt(view *jobView) standing {
+func (r *ExecJobReconciler) record(view *jobView) standing {
 	last := view.job.Status
 	view.progress = execrun.Progress{}
 	view.job.Status = v1alpha1.ExecJobStatus{
@@ -50,6 +50,7 @@ func recordAttempt(view *jobView) standing {
 	if last.StartTime == nil {
 		view.job.Status.StartTime = &metav1.Time{Time: time.Now()}
 	}
+	r.recorded.Store(view.job.UID, view.job.Status.Attempts)
 	return working(v1alpha1.ReasonStarting, "the command is being started").after(time.Millisecond)
 }
 
@@ -116,9 +117,7 @@ func awaitTime(view *jobView) standing {
 func (r *ExecJobReconciler) endAttempt(view *jobView) {
 	r.commands.Delete(view.job.UID)
 	view.job.Status.Active = 0
-	if exit := view.progress.Exit; exit != nil {
-		describeExit(&view.job.Status, exit)
-	}
+	describeOutcome(&view.job.Status, view.progress)
 }
 
 // deleteObject deletes the object itself, unless it has changed since it was looked at.
@@ -147,6 +146,7 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 		SandboxID:  v.job.Status.SandboxID,
 		Sandbox:    r.access(client.ObjectKey{Namespace: v.job.Namespace, Name: v.job.Status.SandboxName}, v.job.Status.SandboxID),
 		Command:    v.command,
+		Attached:   v.job.Spec.Attachment == v1alpha1.ExecAttachmentAttached,
 		Started:    v.job.Status.PID != 0,
 		HideTails:  !v.secretsKnown(),
 		ConfigMaps: v.job.Spec.Output.ConfigMaps,
@@ -162,6 +162,12 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 		if team, err := r.Resolver.Release(v.job.Namespace, bound); err == nil {
 			attempt.Streams = team.Streams()
 		}
+	}
+	if number, known := r.recorded.Load(v.job.UID); !known || number != v.job.Status.Attempts {
+		attempt.Resumed = true
+	}
+	for _, artifact := range v.job.Spec.Artifacts {
+		attempt.Artifacts = append(attempt.Artifacts, execrun.Artifact{Name: artifact.Name, Path: artifact.Path})
 	}
 	if v.sandbox != nil {
 		attempt.SandboxVersion = v.sandbox.ResourceVersion

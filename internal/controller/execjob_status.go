@@ -23,7 +23,7 @@ func endingOf(progress execrun.Progress, suspended, overdue bool) jobEnding {
 		return jobFailed
 	case progress.Phase != execrun.Finished:
 		return jobUnderWay
-	case exit == nil:
+	case exit == nil, exit.Kind == execrun.StreamLost:
 		return jobFailed
 	case exit.Stopped && overdue && !suspended:
 		return jobOverran
@@ -59,11 +59,39 @@ func outcome(view *jobView) standing {
 	case progress.Exit == nil:
 		return failed(v1alpha1.ReasonExitUnknown, "the command has left no exit code")
 	}
-	switch exit := progress.Exit; {
+	if view.job.Spec.Code != nil && !progress.Exit.Stopped {
+		return concludeCell(progress)
+	}
+	return concludeCommand(progress.Exit)
+}
+
+// concludeCell is where a job stands whose cell has ended by itself.
+func concludeCell(progress execrun.Progress) standing {
+	const notPython = 127
+	switch result, exit := progress.Result, progress.Exit; {
+	case result == nil && exit.Kind == execrun.Exited && exit.Code == notPython:
+		return failed(v1alpha1.ReasonStartFailed, "the sandbox has no python3, which code needs: start it from a template with a code interpreter, "+
+			"such as code-runner-beta")
+	case result != nil && result.Unavailable != "":
+		return failed(v1alpha1.ReasonStartFailed, result.Unavailable)
+	case result != nil && result.Error != nil:
+		return failed(v1alpha1.ReasonCodeError, "the cell ended with "+result.Error.Name)
+	default:
+		return concludeCommand(exit)
+	}
+}
+
+// concludeCommand is where a job stands whose command has ended.
+func concludeCommand(exit *execrun.Exit) standing {
+	switch {
 	case exit.Kind == execrun.Exited && exit.Code == 0:
 		return settled(v1alpha1.ReasonSucceeded, "the command ended with exit code 0").after(soon)
 	case exit.Kind == execrun.Exited:
 		return failed(v1alpha1.ReasonNonZeroExit, fmt.Sprintf("the command ended with exit code %d", exit.Code))
+	case exit.Kind == execrun.StreamLost:
+		return failed(v1alpha1.ReasonStreamLost, "the stream of the command was lost, and how it ended cannot be known: it is not started again")
+	case exit.Kind == execrun.Signaled && exit.Code == 0:
+		return failed(v1alpha1.ReasonSignaled, "the command was ended by a signal")
 	case exit.Kind == execrun.Signaled:
 		return failed(v1alpha1.ReasonSignaled, fmt.Sprintf("the command was ended by signal %d", exit.Code))
 	default:
@@ -121,9 +149,11 @@ func failed(reason, message string) standing { return stalled(reason, message).a
 var finishedReasons = map[string]string{
 	v1alpha1.ReasonSucceeded:        v1alpha1.ConditionComplete,
 	v1alpha1.ReasonNonZeroExit:      v1alpha1.ConditionFailed,
+	v1alpha1.ReasonCodeError:        v1alpha1.ConditionFailed,
 	v1alpha1.ReasonSignaled:         v1alpha1.ConditionFailed,
 	v1alpha1.ReasonDeadlineExceeded: v1alpha1.ConditionFailed,
 	v1alpha1.ReasonSandboxLost:      v1alpha1.ConditionFailed,
+	v1alpha1.ReasonStreamLost:       v1alpha1.ConditionFailed,
 	v1alpha1.ReasonStartFailed:      v1alpha1.ConditionFailed,
 	v1alpha1.ReasonExitUnknown:      v1alpha1.ConditionFailed,
 	v1alpha1.ReasonSandboxAsleep:    v1alpha1.ConditionFailed,
@@ -159,9 +189,16 @@ func describeEnd(view *jobView, s standing, condition string) {
 		status.Failed++
 	}
 	status.Active = 0
-	if exit := view.progress.Exit; exit != nil {
-		describeExit(status, exit)
+	describeOutcome(status, view.progress)
+}
+
+// describeOutcome writes what the command of an attempt that is over came to.
+func describeOutcome(status *v1alpha1.ExecJobStatus, progress execrun.Progress) {
+	if progress.Exit != nil {
+		describeExit(status, progress.Exit)
 	}
+	status.Artifacts = progress.Artifacts
+	status.Result = resultOf(progress.Result)
 }
 
 func describeProgress(status *v1alpha1.ExecJobStatus, progress execrun.Progress) {
@@ -188,9 +225,21 @@ func describeExit(status *v1alpha1.ExecJobStatus, exit *execrun.Exit) {
 		status.ExitCode = &code
 	case execrun.Signaled:
 		status.Signal = exit.Code
-	case execrun.Unstarted, execrun.Unknown:
+	case execrun.Unstarted, execrun.Unknown, execrun.StreamLost:
 		return
 	}
 	millis := min(exit.Duration.Milliseconds(), math.MaxInt64)
 	status.DurationMillis = &millis
+}
+
+// resultOf is what a cell came to, nil where it was not run.
+func resultOf(result *execrun.CellResult) *v1alpha1.ExecResult {
+	if result == nil || result.Unavailable != "" {
+		return nil
+	}
+	r := &v1alpha1.ExecResult{Text: result.Text, ExecutionCount: result.Count, MIMETypes: result.MIMETypes}
+	if e := result.Error; e != nil {
+		r.Error = &v1alpha1.ExecError{Name: e.Name, Value: e.Value, Traceback: e.Traceback}
+	}
+	return r
 }

@@ -32,6 +32,8 @@ type attempt struct {
 	ended    bool
 	news     news
 	pings    *time.Timer
+	killing  bool // an attached command is being ended
+	killed   bool
 
 	// The rest belongs to the goroutine that works.
 	out      *output
@@ -39,6 +41,8 @@ type attempt struct {
 	failures int
 	refusals int
 	reupload bool
+	launched bool      // an attached command
+	queue    []piece   // output of an attached command that waits to be stored
 	final    *ending   // once the end of the command is known
 	blocked  bool      // the last try to store something failed
 	nextTry  time.Time // to store something, while blocked
@@ -63,7 +67,14 @@ func (a *attempt) want(spec Attempt, goal Goal) {
 	a.goal = max(goal, a.goal)
 	switch {
 	case a.working:
-		if raised {
+		switch {
+		case !raised:
+		case a.spec.Attached && a.progress.PID != 0:
+			// The stream is the only view of the command: it is ended from beside.
+			if !a.killing {
+				a.killing = a.runner.spawn(a.killAttached)
+			}
+		default:
 			a.again = true
 			a.stop()
 		}
@@ -198,6 +209,9 @@ func (a *attempt) toward(ctx context.Context, goal Goal) error {
 	if err != nil {
 		return err
 	}
+	if spec.Attached {
+		return a.attached(ctx, &spec, sandbox, goal)
+	}
 	g := guest{sandbox: sandbox, dir: spec.dir()}
 	if goal == Stop || goal == Discard {
 		if err := a.stopProcesses(ctx, g); err != nil {
@@ -221,7 +235,11 @@ func (a *attempt) stopProcesses(ctx context.Context, g guest) error {
 		return nil
 	}
 	a.update(func(p *Progress) { p.Phase, p.Reason, p.Message = Stopping, "", "" })
-	if err := g.stop(ctx); err != nil {
+	grace := killGrace
+	if a.current().Command.Language != "" {
+		grace = cellGrace
+	}
+	if err := g.stop(ctx, grace); err != nil {
 		return err
 	}
 	a.update(func(p *Progress) { p.Stopped = true })

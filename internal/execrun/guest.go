@@ -19,6 +19,8 @@ var (
 	launchScript []byte
 	//go:embed guest/control.sh
 	controlScript string
+	//go:embed guest/cell.py
+	cellScript []byte
 )
 
 const (
@@ -28,18 +30,22 @@ const (
 	guestRoot = ".wrenn/exec/"
 
 	prepareTimeout = 20 * time.Second
-	// killGrace is how long the processes have between TERM and KILL.
+	// killGrace is how long the processes have between TERM and KILL, and cellGrace how long what runs a cell has, which
+	// has the kernel to see to.
 	killGrace = 5 * time.Second
+	cellGrace = 15 * time.Second
 	// stopTimeout stays under the 45 s after which some servers give up on any command.
 	stopTimeout = 40 * time.Second
 )
 
 // launcherName has the hash of the script in it, so that operators of different versions never replace the launcher that
 // a supervisor of the other is still reading.
-var launcherName = func() string {
-	sum := sha256.Sum256(launchScript)
-	return "launch-" + hex.EncodeToString(sum[:4]) + ".sh"
-}()
+var launcherName = hashedName("launch-", launchScript, ".sh")
+
+func hashedName(name string, content []byte, extension string) string {
+	sum := sha256.Sum256(content)
+	return name + hex.EncodeToString(sum[:4]) + extension
+}
 
 // errGuest is an answer of the guest that says no: it ran our script, and the script could not do its work.
 var errGuest = errors.New("the sandbox cannot run commands")
@@ -111,14 +117,16 @@ func (g guest) follow(ctx context.Context, from [2]int64, keep int, p *payload) 
 	}
 	if p != nil {
 		args[1] = "launch"
-		args = append(args, strconv.Itoa(len(p.body)), strconv.Itoa(len(p.script)))
+		for _, file := range p.files {
+			args = append(args, file.name, strconv.Itoa(len(file.content)))
+		}
 	}
 	return g.sandbox.ExecStream(ctx, wrenn.ExecStreamRequest{Cmd: shell, Args: args})
 }
 
 // stop ends every process of the command. It returns when a look has found none left; otherwise the error says so.
-func (g guest) stop(ctx context.Context) error {
-	words, err := g.control(ctx, stopTimeout, "stop", g.dir, strconv.Itoa(int(killGrace/time.Second)))
+func (g guest) stop(ctx context.Context, grace time.Duration) error {
+	words, err := g.control(ctx, stopTimeout, "stop", g.dir, strconv.Itoa(int(grace/time.Second)))
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,8 @@ func TestLaunchMakesTheEnvironmentOfACommand(t *testing.T) {
 		{"no leaks", Command{Script: `env | grep -c -e LC_ALL -e OLDPWD -e TIME_STYLE`}, "0\n"},
 		{"directory", Command{Args: []string{"sh", "-c", "pwd"}, Dir: "/"}, "/\n"},
 		{"home", Command{Script: `[ "$PWD" = "$HOME" ] && echo same`}, "same\n"},
+		{"stdin", Command{Script: "cat; ls .wrenn/exec/*/ | grep -c stdin", Stdin: "a\nb\xff" + awkward}, "a\nb\xff" + awkward + "0\n"},
+		{"stdin of argv", Command{Args: []string{"cat"}, Stdin: awkward, Dir: "/"}, awkward},
 		{"no stdin", Command{Script: "cat; echo end"}, "end\n"},
 		{"umask", Command{Script: "umask"}, "0022\n"},
 		{"script without end of line", Command{Script: "printf x"}, "x"},

@@ -37,9 +37,10 @@ func TestACommandIsStartedOnce(t *testing.T) {
 func TestAnIncompleteUploadIsNotRun(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, h *home) {
-		p, _ := h.upload(Command{Script: "echo ran >count"})
-		for _, cut := range []string{"payload", "script"} {
-			h.upload(Command{Script: "echo ran >count"})
+		command := Command{Script: "echo ran >count", Stdin: "input"}
+		p, _ := h.upload(command)
+		for _, cut := range []string{"payload", "script", "stdin"} {
+			h.upload(command)
 			content, err := os.ReadFile(h.file(cut))
 			if err != nil {
 				t.Fatal(err)

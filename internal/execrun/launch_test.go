@@ -136,8 +136,8 @@ func (h *home) upload(c Command) (*payload, []string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{launcherName: launchScript, "payload": p.body, "script": p.script} {
-		if err := os.WriteFile(h.file(name), content, 0o600); err != nil {
+	for _, file := range append(p.files, uploadedFile{launcherName, launchScript}) {
+		if err := os.WriteFile(h.file(file.name), file.content, 0o600); err != nil {
 			h.t.Fatal(err)
 		}
 	}
@@ -230,7 +230,11 @@ func (h *home) launch(c Command) *look {
 }
 
 func launchArgs(dir string, p *payload) []string {
-	return []string{"launch", dir, "0", "0", "0", strconv.Itoa(len(p.body)), strconv.Itoa(len(p.script))}
+	args := []string{"launch", dir, "0", "0", "0"}
+	for _, file := range p.files {
+		args = append(args, file.name, strconv.Itoa(len(file.content)))
+	}
+	return args
 }
 
 func attachArgs(dir string, l *look) []string {

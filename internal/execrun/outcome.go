@@ -76,6 +76,11 @@ type ending struct {
 	unread bool
 	// unstored is how much of the output is not stored.
 	unstored int64
+	// result is what was told of a cell.
+	result *CellResult
+	// artifacts are those that are stored, with stored bytes in all.
+	artifacts []v1alpha1.ExecArtifact
+	stored    int64
 }
 
 // end takes note of the end of the command.
@@ -96,7 +101,7 @@ func (a *attempt) end(f frame) error {
 }
 
 // conclude stores what is not stored yet of a command that has ended.
-func (a *attempt) conclude(ctx context.Context, g guest) error {
+func (a *attempt) conclude(ctx context.Context, g guest, spec *Attempt) error {
 	err := a.out.flush(ctx, true)
 	if err == nil {
 		err = a.out.check(ctx)
@@ -112,18 +117,21 @@ func (a *attempt) conclude(ctx context.Context, g guest) error {
 		return err
 	}
 	if a.out.keep == v1alpha1.OutputConfigMapsAlways || len(rest) > 0 {
-		a.final.unstored = sum(a.final.sizes) - sum(a.out.end)
-		for _, s := range rest {
-			if a.out.late[s.number] {
-				a.final.unstored -= s.len()
-			}
-		}
-		for _, gap := range a.out.gaps {
-			a.final.unstored += gap.len()
-		}
+		a.final.unstored = sum(a.final.sizes) - a.out.stored(rest)
+	}
+	return a.finish(ctx, g, spec)
+}
+
+// finish stores the artifacts and is done.
+func (a *attempt) finish(ctx context.Context, g guest, spec *Attempt) error {
+	if err := a.storeArtifacts(ctx, g, spec); err != nil {
+		return err
 	}
 	a.publish()
-	a.update(func(p *Progress) { p.Phase, p.Reason, p.Message = Finished, "", "" })
+	a.update(func(p *Progress) {
+		p.Phase, p.Reason, p.Message = Finished, "", ""
+		p.Result, p.Artifacts = a.final.result, a.final.artifacts
+	})
 	return nil
 }
 

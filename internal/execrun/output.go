@@ -43,15 +43,16 @@ var (
 
 // part is one ConfigMap of the output.
 type part struct {
-	name    string
-	attempt int32
-	number  int
-	base    [2]int64  // offsets of what it begins with
-	head    *[2]int64 // of a late part: where the beginning of the output ends
-	data    [2][]byte
-	stored  int // how much of data is in the ConfigMap
-	version string
-	sealed  bool
+	name     string
+	attempt  int32
+	number   int
+	base     [2]int64  // offsets of what it begins with
+	head     *[2]int64 // of a late part: where the beginning of the output ends
+	data     [2][]byte
+	stored   int // how much of data is in the ConfigMap
+	version  string
+	sealed   bool
+	artifact bool // it is an artifact, and no part
 }
 
 func (p *part) len() int { return len(p.data[stdout]) + len(p.data[stderr]) }
@@ -65,6 +66,7 @@ type output struct {
 	attempt int32
 	keep    v1alpha1.OutputConfigMaps
 	limit   int64
+	live    int64 // how much of the limit is stored as it comes
 
 	full      int       // the parts from 0 on that are full
 	gaps      []segment // those of them that somebody deleted
@@ -78,8 +80,21 @@ type output struct {
 // newOutput is an output of which nothing is stored.
 func newOutput(c client.Client, reader client.Reader, a *Attempt) *output {
 	return &output{
-		client: c, reader: reader, job: a.Job, attempt: a.Number, keep: a.ConfigMaps, limit: a.LimitBytes,
+		client: c, reader: reader, job: a.Job, attempt: a.Number, keep: a.ConfigMaps, limit: a.LimitBytes, live: a.liveBytes(),
 		late: map[int]bool{}, lastCheck: time.Now(),
+	}
+}
+
+// liveBytes is how much of the output is stored as it comes: half of the limit, the other half being for the end of the
+// output, and all of it where the end cannot be read later.
+func (s *Attempt) liveBytes() int64 {
+	switch {
+	case s.ConfigMaps != v1alpha1.OutputConfigMapsAlways:
+		return 0
+	case s.Attached:
+		return s.LimitBytes
+	default:
+		return s.LimitBytes / 2
 	}
 }
 
@@ -109,13 +124,8 @@ func (o *output) append(ctx context.Context, stream int, data []byte) (int, erro
 	return all, nil
 }
 
-// room is how much more is stored as it comes: half of the limit in all. The other half is for the end of the output.
-func (o *output) room() int64 {
-	if o.keep != v1alpha1.OutputConfigMapsAlways {
-		return 0
-	}
-	return max(0, o.limit/2-sum(o.end))
-}
+// room is how much more is stored as it comes.
+func (o *output) room() int64 { return max(0, o.live-sum(o.end)) }
 
 func (o *output) next() *part {
 	return o.part(o.full, o.end)

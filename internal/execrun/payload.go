@@ -22,8 +22,12 @@ type EnvVar struct {
 type Command struct {
 	// Args is the argv. It is empty when Script is set.
 	Args []string
-	// Script is a text for /bin/sh.
+	// Script is a text for /bin/sh, or for the kernel of Language.
 	Script string
+	// Language is set where Script is a cell for a kernel of that language.
+	Language string
+	// Stdin is what the command reads. Without it there is nothing to read.
+	Stdin string
 	// Dir is the directory to start in; empty means the home directory.
 	Dir string
 	// Env is added to what the sandbox gives.
@@ -33,18 +37,35 @@ type Command struct {
 // ErrUnusableEnv says that a value cannot be in an environment.
 var ErrUnusableEnv = errors.New("a variable cannot hold a NUL byte")
 
-// payload is what is uploaded for one command. The environment travels in a file, because arguments are seen by every
-// process of the guest and by everything that logs requests.
+// payload is what is uploaded for one command. The environment and the input travel in files, because arguments are seen
+// by every process of the guest and by everything that logs requests.
 type payload struct {
-	body, script []byte
+	files []uploadedFile
 }
+
+// uploadedFile is a file of an attempt's directory in the guest.
+type uploadedFile struct {
+	name    string
+	content []byte
+}
+
+// cellName is what the client of the kernel is called in the guest.
+var cellName = hashedName("cell-", cellScript, ".py")
 
 // newPayload writes the shell text that begin() of the launcher sources. It removes its own file first, since the secrets
 // in it are needed no longer than until the shell has read them.
 func newPayload(c Command) (*payload, error) {
 	var b bytes.Buffer
 	b.WriteString("rm -f -- \"$dir/payload\"\nset --")
+	p := &payload{}
 	if c.Script != "" {
+		p.files = append(p.files, uploadedFile{"script", []byte(c.Script)})
+	}
+	switch {
+	case c.Language != "":
+		p.files = append(p.files, uploadedFile{cellName, cellScript})
+		b.WriteString(" python3 \"$dir/" + cellName + "\" \"$dir\" " + quote(c.Language))
+	case c.Script != "":
 		b.WriteString(" /bin/sh \"$dir/script\"")
 	}
 	for _, arg := range c.Args {
@@ -60,8 +81,13 @@ func newPayload(c Command) (*payload, error) {
 		}
 		fmt.Fprintf(&b, "\nexport %s=%s", v.Name, quote(v.Value))
 	}
+	if c.Stdin != "" {
+		p.files = append(p.files, uploadedFile{"stdin", []byte(c.Stdin)})
+		b.WriteString("\nexec <\"$dir/stdin\" || exit 126\nrm -f -- \"$dir/stdin\"")
+	}
 	b.WriteString("\nexec \"$@\"\n")
-	return &payload{body: b.Bytes(), script: []byte(c.Script)}, nil
+	p.files = append(p.files, uploadedFile{"payload", b.Bytes()})
+	return p, nil
 }
 
 // quote makes one word of the shell of s, byte for byte.

@@ -1,6 +1,10 @@
 package execrun
 
-import "time"
+import (
+	"time"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+)
 
 // Phase is where an attempt stands.
 type Phase string
@@ -40,6 +44,8 @@ const (
 	Signaled ExitKind = "signal"
 	// Unstarted: it never began, and never will.
 	Unstarted ExitKind = "unstarted"
+	// StreamLost: the stream of an attached command was lost, and with it all knowledge of its end.
+	StreamLost ExitKind = "lost"
 	// Unknown: it is not running any more and left no exit code, its launcher having been killed or its files removed.
 	Unknown ExitKind = "unknown"
 )
@@ -79,6 +85,10 @@ type Progress struct {
 	ConfigMaps []string
 	// Exit is set once the end is known. The output may not all be stored then: see Phase.
 	Exit *Exit
+	// Result is what was told of a cell, nil where nothing was. It is set with Finished.
+	Result *CellResult
+	// Artifacts are what became of the files that were to be fetched. It is set with Finished.
+	Artifacts []v1alpha1.ExecArtifact
 	// Stopped says that a look has found no process of the command left.
 	Stopped bool
 }

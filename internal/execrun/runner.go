@@ -50,6 +50,10 @@ type Attempt struct {
 	Command Command
 	// Files reads what is written into the sandbox before the command is started; nil for nothing.
 	Files func(context.Context) ([]File, error)
+	// Attached runs the argv of the command on the service's stream itself, with nothing in the guest to fall back on.
+	Attached bool
+	// Resumed says that another process may have started an attached command.
+	Resumed bool
 	// Started says that the command is known to have been started, whatever the guest has to say.
 	Started bool
 	// HideTails keeps the tails empty, for want of the secrets to look for in them.
@@ -60,6 +64,8 @@ type Attempt struct {
 	LimitBytes int64
 	// TailBytes is how much of each stream is in its tail.
 	TailBytes int
+	// Artifacts are the files to fetch when the command has ended.
+	Artifacts []Artifact
 	// PingInterval is how often to tell the service that the sandbox is in use; 0 for never.
 	PingInterval time.Duration
 }

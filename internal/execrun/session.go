@@ -20,7 +20,7 @@ func (a *attempt) session(ctx context.Context, g guest, spec Attempt, goal Goal)
 		return err
 	}
 	if a.final != nil {
-		return a.conclude(ctx, g)
+		return a.conclude(ctx, g, &spec)
 	}
 	started := spec.Started || a.snapshot().PID != 0
 	found, err := g.prepare(ctx, started || goal == Stop)
@@ -91,12 +91,12 @@ func (a *attempt) upload(ctx context.Context, g guest, found prepared, p *payloa
 	if p == nil {
 		return nil
 	}
-	if len(p.script) > 0 {
-		if err := g.upload(ctx, "script", p.script); err != nil {
+	for _, file := range p.files {
+		if err := g.upload(ctx, file.name, file.content); err != nil {
 			return err
 		}
 	}
-	return g.upload(ctx, "payload", p.body)
+	return nil
 }
 
 // follow reads one stream of the launcher.

@@ -46,6 +46,20 @@ func share(wanted [2]int64, room int64) [2]int64 {
 	return got
 }
 
+// stored is how much is stored, of the beginning of the output and of its rest.
+func (o *output) stored(rest []segment) int64 {
+	n := sum(o.end)
+	for _, gap := range o.gaps {
+		n -= gap.len()
+	}
+	for _, s := range rest {
+		if o.late[s.number] {
+			n += s.len()
+		}
+	}
+	return n
+}
+
 // rest is what is to be stored when the command has ended, of streams of these sizes: the end of the output, and what was
 // not stored as it came.
 func (o *output) rest(sizes [2]int64, failed bool) []segment {

@@ -133,6 +133,7 @@ func (o *output) list(ctx context.Context) ([]*part, error) {
 		p, ok := parsePart(&list.Items[i])
 		switch {
 		case !ok || !o.job.owns(&list.Items[i]):
+		case p.attempt == o.attempt && p.artifact:
 		case p.attempt == o.attempt:
 			parts = append(parts, p)
 		case p.attempt < o.attempt:
@@ -191,6 +192,9 @@ func (p *part) end(stream int) int64 { return p.base[stream] + int64(len(p.data[
 
 func parsePart(meta *metav1.PartialObjectMetadata) (*part, bool) {
 	attempt, errAttempt := strconv.ParseInt(meta.Annotations[annotationAttempt], 10, 32)
+	if _, is := meta.Annotations[annotationArtifact]; is && errAttempt == nil {
+		return &part{attempt: int32(attempt), artifact: true}, true
+	}
 	number, err := strconv.Atoi(meta.Annotations[annotationNumber])
 	base, ok := offsetsOf(meta, annotationStdoutOffset, annotationStderrOffset)
 	if errAttempt != nil || err != nil || number < 0 || !ok {

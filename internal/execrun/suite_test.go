@@ -95,6 +95,11 @@ func newWorld(t *testing.T, config wrenndev.Config) *world {
 
 func (w *world) newSandbox(idle int32) *wrenn.SandboxHandle {
 	w.t.Helper()
+	return w.newSandboxOf(wrenn.CreateSandboxRequest{TimeoutSec: idle})
+}
+
+func (w *world) newSandboxOf(request wrenn.CreateSandboxRequest) *wrenn.SandboxHandle {
+	w.t.Helper()
 	key, err := wrenn.APIKey(w.server.APIKey())
 	if err != nil {
 		w.t.Fatal(err)
@@ -104,7 +109,7 @@ func (w *world) newSandbox(idle int32) *wrenn.SandboxHandle {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(remote.CloseIdleConnections)
-	created, err := remote.Sandboxes.Create(w.t.Context(), wrenn.CreateSandboxRequest{TimeoutSec: idle})
+	created, err := remote.Sandboxes.Create(w.t.Context(), request)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,7 +119,7 @@ func (w *world) newSandbox(idle int32) *wrenn.SandboxHandle {
 // startRunner starts a Runner in a hurry that writes through c, until stopRunner or the end of the test.
 func (w *world) startRunner(c client.Client) {
 	runner := NewRunner(Config{
-		Client: c, Reader: w.api, Log: testr.NewWithOptions(w.t, testr.Options{Verbosity: 1}),
+		Client: c, Reader: c, Log: testr.NewWithOptions(w.t, testr.Options{Verbosity: 1}),
 		Notify: func(types.NamespacedName) {
 			select {
 			case w.news <- struct{}{}:

@@ -67,7 +67,7 @@ type objectFacts struct {
 	// under way.
 	reason, message string
 	resting         bool
-	wants   want
+	wants           want
 	// shape is all of it that is the same in every run, line by line.
 	shape []string
 }

@@ -75,7 +75,10 @@ func sandboxScenarios() []scenario {
 			before: readyBox(),
 			during: []step{
 				edit("box", func(s *v1alpha1.Sandbox) { s.Spec.Ports = []v1alpha1.SandboxPort{{Name: "web", Port: 8080}} }),
-				edit("box", func(s *v1alpha1.Sandbox) { s.Spec.TTLSeconds = 3600; s.Spec.RecoveryPolicy = v1alpha1.RecoveryPolicyRecreate }),
+				edit("box", func(s *v1alpha1.Sandbox) {
+					s.Spec.TTLSeconds = 3600
+					s.Spec.RecoveryPolicy = v1alpha1.RecoveryPolicyRecreate
+				}),
 				reason(box, v1alpha1.ReasonRunning),
 				edit("box", paused),
 				edit("box", func(s *v1alpha1.Sandbox) { s.Spec.Ports = nil; s.Spec.TTLSeconds = 0 }),

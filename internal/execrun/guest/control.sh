@@ -4,6 +4,8 @@
 #   stop    DIR SECONDS                  end the processes of the command: TERM, so long after it KILL; tell whether
 #                                        none is left
 #   clean   DIR                          remove DIR
+#   keep    DIR NAME PATH LIMIT          copy file PATH to NAME in DIR unless that was done; tell its size, or why not
+#   piece   DIR NAME NUMBER              tell 512 KiB of file NAME in DIR, in base64 or hexadecimal
 #
 # What it tells is one word a line, the last line being "end": an answer without it is not an answer.
 set -u
@@ -110,9 +112,35 @@ clean() {
 	[ ! -e "$dir" ] && echo cleaned
 }
 
+keep() {
+	if [ ! -f "$dir/$3" ]; then
+		[ -d "$dir" ] || { echo gone && return; }
+		if [ ! -e "$4" ]; then echo absent && return; fi
+		if [ ! -f "$4" ]; then echo other && return; fi
+		{ size=$(wc -c <"$4"); } 2>/dev/null || { echo unreadable && return; }
+		[ "$size" -le "$5" ] || { echo "large $((size))" && return; }
+		{ cat <"$4" >"$dir/$3.tmp" && mv "$dir/$3.tmp" "$dir/$3"; } 2>/dev/null || { echo uncopied && return; }
+	fi
+	echo "size $(($(wc -c <"$dir/$3")))"
+}
+
+piece() {
+	[ -f "$dir/$3" ] || { echo absent && return; }
+	echo "size $(($(wc -c <"$dir/$3")))"
+	if [ "$(printf a | base64 2>/dev/null)" = YQ== ]; then
+		echo b
+		dd if="$dir/$3" bs=524288 skip="$4" count=1 2>/dev/null | base64
+	else
+		echo h
+		dd if="$dir/$3" bs=524288 skip="$4" count=1 2>/dev/null | od -An -v -tx1 | tr -d ' '
+	fi
+}
+
 case $op in
 prepare) prepare "$@" ;;
 stop) stop "$@" ;;
 clean) clean ;;
+keep) keep "$@" ;;
+piece) piece "$@" ;;
 esac
 echo end

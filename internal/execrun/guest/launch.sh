@@ -1,19 +1,21 @@
 #!/bin/sh
 # Runs one command of a sandbox at most once, and shows what it does to whoever asks.
 #
-#   launch.sh launch DIR OUT ERR KEEP PAYLOAD SCRIPT   start the command unless that was done, then follow it
+#   launch.sh launch DIR OUT ERR KEEP [FILE SIZE]...   start the command unless that was done, then follow it
 #   launch.sh attach DIR OUT ERR KEEP                  follow it
 #   launch.sh supervise DIR, launch.sh begin DIR ...   internal
 #
 # DIR is .wrenn/exec/<id>, under the home directory. OUT and ERR are the byte offsets to follow the two streams from.
-# With KEEP above 0 only the last KEEP bytes that are there at each look are shown and the rest is skipped. PAYLOAD and
-# SCRIPT are the sizes of the two uploaded files: an upload that was cut short must not be run.
+# With KEEP above 0 only the last KEEP bytes that are there at each look are shown and the rest is skipped. FILE and
+# SIZE are the uploaded files and their sizes: an upload that was cut short must not be run.
 #
 # What is in DIR:
 #   started/             the once-guard: whoever makes it starts the command, and nobody else ever does
 #   stopping/            the order to stop: a command that has not begun by then never begins
 #   payload              what to run. It holds the environment, and is removed as it begins
-#   script               the text for /bin/sh, where there is one
+#   script               the text for /bin/sh, or for a kernel, where there is one
+#   stdin                what the command reads, where there is something. It is removed as the command begins
+#   cell-<hash>.py       what runs a script in a kernel
 #   pid                  the process of the command, and when it began
 #   stdout, stderr       what the command wrote
 #   exit                 how it ended, put there in one piece
@@ -67,9 +69,7 @@ ours() {
 # ---- running it
 
 launch() {
-	if [ ! -d started ]; then
-		{ whole payload "$6" && whole script "$7"; } || { frame r && exit 0; }
-	fi
+	[ -d started ] || whole "$@" || { frame r && exit 0; }
 	if ! mkdir started 2>/dev/null; then
 		exec sh "$self" attach "$dir" "$3" "$4" "$5"
 	fi
@@ -80,8 +80,14 @@ launch() {
 		exec sh "$self" attach "$dir" "$3" "$4" "$5" </dev/null >&3 3>&-
 }
 
-# whole says whether file $1 has the $2 bytes it should have.
-whole() { [ "$2" -eq 0 ] || [ "$({ wc -c <"$1"; } 2>/dev/null || echo 0)" -eq "$2" ]; }
+# whole says whether the uploaded files have the bytes they should have.
+whole() {
+	shift 5
+	while [ $# -gt 1 ]; do
+		[ "$({ wc -c <"$1"; } 2>/dev/null || echo 0)" -eq "$2" ] || return 1
+		shift 2
+	done
+}
 
 supervise() {
 	umask=$(umask)
