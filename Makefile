@@ -10,7 +10,7 @@ SHELL := /bin/bash
 IMG ?= ghcr.io/wrennhq/wrenn-operator:dev
 CONTAINER_TOOL ?= docker
 KUBECTL ?= kubectl
-# Arguments for `make run`, `make demo` and `make dev`.
+# Arguments for `make run`, `make demo`, `make dev` and `make crash`.
 ARGS ?=
 # Arguments for go test, such as TESTFLAGS='-run TestPlan -v'.
 TESTFLAGS ?=
@@ -58,6 +58,11 @@ bench: ## Benchmarks; they print figures and judge nothing
 .PHONY: test-e2e
 test-e2e: control-plane ## The real manager in a real control plane with the embedded Wrenn
 	go test -race -timeout 30m -count=1 $(TESTFLAGS) ./test/e2e/...
+
+.PHONY: crash
+crash: control-plane ## Sweep the operator with mishaps at each of its effects, and at random (ARGS='-point …' or '-seed …' replays one)
+	go run ./test/crash $(ARGS)
+	if [ -z '$(ARGS)' ]; then go test -count=1 ./test/crash -run '^TestModel$$' -rapid.checks=100 -timeout 30m; fi
 
 .PHONY: conformance
 conformance: ## Check any Wrenn server, embedded or real (WRENN_BASE_URL=, WRENN_API_KEY=; WRENN_TOKEN= for all of it)

@@ -201,11 +201,19 @@ func (r *SandboxReconciler) takeInSuccess(view *sandboxView, found flight[wrenn.
 	}
 }
 
+// takeInCreate takes in a create that has landed. One whose outcome the status has already is done with: all that was
+// lost is the answer to that write, and nothing else could be launched while the flight stays.
 func (r *SandboxReconciler) takeInCreate(view *sandboxView, create flight[wrenn.Sandbox]) {
+	stored := view.before.Status.SandboxID
 	switch {
+	case create.err == nil && stored == create.result.ID,
+		wrenn.IsAmbiguous(create.err) && stored != "" && view.intent != nil && stored != view.intent.Replaces:
+		view.landed = nil
+		r.flights.clear(view.sandbox.UID)
+		r.troubles.forget(view.sandbox.UID)
 	case create.err == nil:
 		view.sandbox.Status.SandboxID = create.result.ID
-		view.observed.unsaved = view.before.Status.SandboxID != create.result.ID
+		view.observed.unsaved = true
 	case wrenn.IsAmbiguous(create.err):
 		view.observed.intent = intentOpen
 	default:

@@ -230,3 +230,29 @@ func TestSnapshotIsKeptForWhoWaits(t *testing.T) {
 	awaitReason(w, copied, v1alpha1.ReasonRunning)
 	awaitGone(w, golden)
 }
+
+// A source that could not be resumed is resumed by the next process, which knows of the snapshot from the status only.
+func TestSnapshotSourceIsRestoredByTheNextOperator(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	source, golden := w.sandbox("source"), w.snapshot("golden")
+	w.create(source)
+	awaitReason(w, source, v1alpha1.ReasonRunning)
+	remove := w.wrenn.Faults().Add(wrenndev.Fault{Kind: wrenndev.FaultAgentFail, Op: wrenndev.OpResume})
+	w.create(golden)
+	eventually(w, "the snapshot is in the status", func() error {
+		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(golden), golden); err != nil {
+			return err
+		}
+		if golden.Status.CreateTime == nil {
+			return fmt.Errorf("status: %+v", golden.Status)
+		}
+		return nil
+	})
+	w.stop()
+	remove()
+	w.startOperator()
+	awaitReason(w, golden, v1alpha1.ReasonTaken)
+	awaitUntroubled(w, golden)
+	awaitReason(w, source, v1alpha1.ReasonRunning)
+}

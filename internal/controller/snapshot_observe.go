@@ -181,7 +181,7 @@ func (r *SnapshotReconciler) takeIn(ctx context.Context, view *snapshotView) err
 		return nil
 	case view.intent != nil && found.purpose == purposeLook && found.result.remote != nil:
 		return r.takeInFound(ctx, view, found)
-	case view.intent != nil && found.purpose != purposeCheckName && found.result.remote != nil:
+	case view.intent != nil && found.purpose != purposeCheckName && (found.result.remote != nil || found.result.restored):
 		r.takeInRemote(view, found)
 		return nil
 	case found.purpose == purposeTake && clearlyNot(found):
@@ -247,7 +247,7 @@ func (r *SnapshotReconciler) note(view *snapshotView, purpose string, err error)
 }
 
 // takeInRemote takes in a remote snapshot that is there. Where only the resuming of its source has failed, that is
-// tried again.
+// tried again. A flight that only resumed the source, for a process before this one, brings no remote: the status has it.
 func (r *SnapshotReconciler) takeInRemote(view *snapshotView, found flight[snapshotOutcome]) {
 	o := &view.observed
 	o.unsaved = o.take == takeOpen
@@ -255,7 +255,9 @@ func (r *SnapshotReconciler) takeInRemote(view *snapshotView, found flight[snaps
 	if found.result.restored {
 		o.restore = false
 	}
-	setTaken(view, found.result.remote)
+	if found.result.remote != nil {
+		setTaken(view, found.result.remote)
+	}
 	if found.purpose == purposeRestore && found.err != nil {
 		r.flights.clear(view.snapshot.UID)
 		r.troubles.note(view.snapshot, problemOf(found.err), askedToWait(found.err))

@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds every wait of these tests. It is far beyond what a busy machine needs.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 var cluster *localkube.ControlPlane
 

@@ -92,6 +92,8 @@ type outcome struct {
 	unmet bool
 	// err is why the case could not be carried through.
 	err error
+	// effects are those of the operator, as they came.
+	effects []string
 }
 
 // disturbed runs a scenario with one mishap.
@@ -102,7 +104,7 @@ func disturbed(ctx context.Context, s *site, sc scenario, p point, r reference) 
 		o.err = err
 		return o
 	}
-	defer func() { o.err = errors.Join(o.err, w.close()) }()
+	defer func() { o.err, o.effects = errors.Join(o.err, w.close()), w.wire.effects() }()
 	w.conflicts, w.sentGoesOn = p.chance("conflicts"), p.chance("sent goes on")
 	if err := w.run(ctx, sc.before); err != nil {
 		o.err = fmt.Errorf("before: %w", err)

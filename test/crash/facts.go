@@ -65,11 +65,13 @@ func (w *world) remotes(here map[types.UID]bool) (found []remoteFacts) {
 			owner = maker
 		}
 		remote := remoteFacts{
-			id: row.ID, made: row.Created, ended: h.ends[row.ID], alive: !over || row.Machine, state: row.Status,
-			kept: !made && !had || h.orphaned[owner] && !here[owner],
+			id: row.ID, made: row.Created, ended: h.ends[row.ID], state: row.Status,
+			// The machine of one that the service calls stopped is to be freed too, unless its id was never learned.
+			alive: !over || row.Machine && had,
+			kept:  !made && !had || h.orphaned[owner] && !here[owner],
 		}
-		if made {
-			remote.owner = h.names[maker] + " " + string(maker)
+		if had || made {
+			remote.owner = h.names[owner] + " " + string(owner)
 		}
 		if !remote.alive && remote.ended.IsZero() {
 			remote.ended = row.Created

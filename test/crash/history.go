@@ -21,7 +21,7 @@ import (
 type history struct {
 	mu sync.Mutex
 	// owners tell for which Sandbox a remote was made, by the idle timeout that it carries: a token, or that of the spec,
-	// of which no two Sandboxes of a world have the same.
+	// of which no two Sandboxes that are there at a time may have the same.
 	owners map[int32]types.UID
 	// names of the Sandboxes.
 	names map[types.UID]string
@@ -30,7 +30,7 @@ type history struct {
 	// ends are when remotes ended, and byHand what somebody did to them past the operator.
 	ends   map[string]time.Time
 	byHand map[string]fate
-	// letGo are the Sandboxes that somebody has deleted, or whose life has an end.
+	// letGo are the Sandboxes that somebody has deleted, or whose life may end.
 	letGo map[types.UID]bool
 	// orphaned are those that are to leave their remotes behind.
 	orphaned map[types.UID]bool
@@ -42,10 +42,8 @@ type history struct {
 
 // fate is what was done to a remote past the operator.
 type fate struct {
-	// ended: it was destroyed; used: after something had run in it.
-	ended, used bool
-	// paused: it was paused.
-	paused bool
+	// ended: it was destroyed. paused: it was paused.
+	ended, paused bool
 }
 
 func newHistory() *history {
@@ -100,7 +98,7 @@ func (h *history) sees(obj client.Object) {
 	if id := sandbox.Status.SandboxID; id != "" {
 		h.had[id] = sandbox.UID
 	}
-	if sandbox.Spec.TTLSeconds > 0 || sandbox.Spec.ShutdownTime != nil {
+	if ttl := sandbox.Spec.TTLSeconds; ttl > 0 && ttl <= shortLife || sandbox.Spec.ShutdownTime != nil {
 		h.letGo[sandbox.UID] = true
 	}
 }
@@ -118,7 +116,7 @@ func (h *history) suffers(id string, does fate) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f := h.byHand[id]
-	h.byHand[id] = fate{ended: f.ended || does.ended, used: f.used || does.used, paused: f.paused || does.paused}
+	h.byHand[id] = fate{ended: f.ended || does.ended, paused: f.paused || does.paused}
 }
 
 // destroys notes that an operator is about to destroy a remote.

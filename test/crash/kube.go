@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 )
 
 // kubeConfig leads an operator to the API server by way of the wire.
@@ -31,13 +35,13 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 // askKube sends a request of the operator to the API server, unless it was killed.
 func (o *operator) askKube(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(req.Context())
-	unlink := context.AfterFunc(o.life, cancel)
+	unlink := context.AfterFunc(o.life, cancel) //nolint:contextcheck // it ends with the operator, too
 	req = req.WithContext(ctx)
 	var resp *http.Response
 	var err error
 	switch op := kubeOp(req); {
 	case o.killed():
-		err = errKilled
+		resp, err = o.afterDeath(req)
 	case op != "":
 		resp, err = o.write(next, req, op)
 	case req.Method == http.MethodGet:
@@ -54,6 +58,27 @@ func (o *operator) askKube(next http.RoundTripper, req *http.Request) (*http.Res
 	return resp, nil
 }
 
+// afterDeath answers an operator that was killed. To end, its caches must have been filled: a manager that is told to end
+// before waits for that, for ever. So they are filled with nothing.
+func (o *operator) afterDeath(req *http.Request) (*http.Response, error) {
+	group, resource := path.Split(req.URL.Path)
+	query := req.URL.Query()
+	switch {
+	case req.Method != http.MethodGet || !strings.HasPrefix(group, "/apis/"+v1alpha1.GroupVersion.String()+"/"):
+		return nil, errKilled
+	case query.Get("sendInitialEvents") == "true":
+		return refusal(req, failed(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "lists only")), nil
+	case query.Has("watch"):
+		return nil, errKilled
+	}
+	kind, err := o.world.site.mapper.KindFor(v1alpha1.GroupVersion.WithResource(resource))
+	if err != nil {
+		return nil, errKilled
+	}
+	return answer(req, http.StatusOK, fmt.Appendf(nil, `{"apiVersion":%q,"kind":%q,"metadata":{"resourceVersion":"1"},"items":[]}`,
+		v1alpha1.GroupVersion.String(), kind.Kind+"List")), nil
+}
+
 // endingBody tells when it is closed.
 type endingBody struct {
 	io.ReadCloser
@@ -68,11 +93,11 @@ func (b *endingBody) Close() error {
 
 // kubeOp names a write: what is done, to what. Events are left out: they are told at any time, and may be lost.
 func kubeOp(req *http.Request) string {
-	_, path, namespaced := strings.Cut(req.URL.Path, "/namespaces/")
+	_, what, namespaced := strings.Cut(req.URL.Path, "/namespaces/")
 	if req.Method == http.MethodGet || !namespaced {
 		return ""
 	}
-	parts := strings.Split(path, "/")[1:]
+	parts := strings.Split(what, "/")[1:]
 	if len(parts) == 0 || parts[0] == "events" {
 		return ""
 	}
@@ -225,7 +250,7 @@ func (w *watches) drop() {
 	defer w.mu.Unlock()
 	for body, path := range w.open {
 		w.gone[path] = true
-		_ = body.ReadCloser.Close()
+		_ = body.ReadCloser.Close() //nolint:staticcheck // its own Close waits for the lock
 	}
 }
 

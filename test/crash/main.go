@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -42,7 +43,8 @@ func main() {
 // options say what of the sweep to run.
 type options struct {
 	scenario, point string
-	seed            uint64
+	seed, from      uint64
+	seedsOnly       bool
 	seeds           int
 	stride          int
 	times           int
@@ -53,10 +55,12 @@ type options struct {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("crash", flag.ContinueOnError)
-	flags.StringVar(&o.scenario, "scenario", "", "run the points of this scenario only, and no seeds")
+	flags.StringVar(&o.scenario, "scenario", "", "run the points of these scenarios only, with commas between, and no seeds")
 	flags.StringVar(&o.point, "point", "", "run this point only: <scenario>/<effect>/<mishap>")
 	flags.Uint64Var(&o.seed, "seed", 0, "run this seed only")
-	flags.IntVar(&o.seeds, "seeds", 500, "how many seeds to run, from 1")
+	flags.Uint64Var(&o.from, "from", 1, "the first of the seeds to run")
+	flags.BoolVar(&o.seedsOnly, "seeds-only", false, "run seeds and no points")
+	flags.IntVar(&o.seeds, "seeds", 500, "how many seeds to run")
 	flags.IntVar(&o.stride, "stride", 1, "run every so manieth point only")
 	flags.IntVar(&o.times, "times", 1, "run what -point or -seed names so many times")
 	flags.IntVar(&o.parallel, "parallel", 12, "how many cases to run at a time")
@@ -75,7 +79,7 @@ func run(ctx context.Context, args []string, out io.Writer) (clean bool, err err
 		return false, err
 	}
 	defer func() { err = errors.Join(err, shared.close()) }()
-	s := &sweep{site: shared, parallel: o.parallel, out: out, report: report{counts: map[class]int{}}}
+	s := &sweep{site: shared, parallel: o.parallel, out: out, tells: o.point != "" || o.seed != 0, report: report{counts: map[class]int{}}}
 	if err := s.run(ctx, o); err != nil {
 		return false, err
 	}
@@ -89,10 +93,11 @@ func run(ctx context.Context, args []string, out io.Writer) (clean bool, err err
 // run runs what the options name.
 func (s *sweep) run(ctx context.Context, o options) error {
 	all := scenarios()
-	only := func(name string) error {
-		all = slices.DeleteFunc(all, func(sc scenario) bool { return sc.name != name })
-		if len(all) == 0 {
-			return fmt.Errorf("there is no scenario %q", name)
+	only := func(list string) error {
+		wanted := strings.Split(list, ",")
+		all = slices.DeleteFunc(all, func(sc scenario) bool { return !slices.Contains(wanted, sc.name) })
+		if len(all) != len(wanted) {
+			return fmt.Errorf("not all of %q are scenarios", list)
 		}
 		return nil
 	}
@@ -116,8 +121,10 @@ func (s *sweep) run(ctx context.Context, o options) error {
 		}
 		s.points(ctx, all, o.stride)
 	default:
-		s.points(ctx, all, o.stride)
-		s.seeds(ctx, 1, o.seeds)
+		if !o.seedsOnly {
+			s.points(ctx, all, o.stride)
+		}
+		s.seeds(ctx, o.from, o.seeds)
 	}
 	return nil
 }

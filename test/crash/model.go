@@ -15,11 +15,14 @@ func wanted(sandbox *v1alpha1.Sandbox, suffered fate) want {
 	switch {
 	case hasExpired(sandbox):
 		return want{reasons: []string{v1alpha1.ReasonExpired}}
-	case suffered.ended && (suffered.used || spec.AdoptID != "") && spec.RecoveryPolicy != v1alpha1.RecoveryPolicyRecreate:
+	case suffered.ended && spec.RecoveryPolicy != v1alpha1.RecoveryPolicyRecreate:
+		// One in which nothing has run is replaced all the same, and then it is not the one that the Sandbox has.
 		return want{reasons: []string{v1alpha1.ReasonLost}}
 	case spec.OperatingMode == v1alpha1.OperatingModePaused:
 		return want{reasons: []string{v1alpha1.ReasonPaused}, state: wrenndev.StatusPaused}
-	case suffered.paused && !suffered.ended && idles && sandbox.Status.State == v1alpha1.SandboxState(wrenndev.StatusPaused):
+	case idles && spec.IdlePolicy != v1alpha1.IdlePolicyKeepRunning && *spec.IdleTimeoutSeconds <= shortIdle:
+		return want{reasons: []string{v1alpha1.ReasonIdlePaused}, state: wrenndev.StatusPaused}
+	case suffered.paused && !suffered.ended && idles && spec.IdlePolicy != v1alpha1.IdlePolicyKeepRunning && sandbox.Status.State == v1alpha1.SandboxState(wrenndev.StatusPaused):
 		// A pause that nobody declared is an idle pause, wherever there can be one.
 		return want{reasons: []string{v1alpha1.ReasonIdlePaused}, state: wrenndev.StatusPaused}
 	default:

@@ -101,12 +101,13 @@ func until(of client.Object, reason string, is func(client.Object) bool) step {
 func gone(of client.Object) step {
 	return func(ctx context.Context, w *world) error {
 		return eventually(ctx, func() error {
-			_, err := w.get(ctx, of)
+			obj, err := w.get(ctx, of)
 			if client.IgnoreNotFound(err) != nil {
 				return err
 			}
 			if err == nil {
-				return fmt.Errorf("%s is still there", of.GetName())
+				conditions, _ := conditionsOf(obj)
+				return fmt.Errorf("%s is still there: finalizers %v, annotations %v, %+v", of.GetName(), obj.GetFinalizers(), obj.GetAnnotations(), conditions)
 			}
 			return nil
 		})

@@ -14,6 +14,7 @@ func remoteScenarios() []scenario {
 		sandbox, ok := obj.(*v1alpha1.Sandbox)
 		return ok && sandbox.Status.Recreations > 0
 	}
+	rival := named[v1alpha1.Sandbox]("rival")
 	return []scenario{
 		{
 			name:   "recreate",
@@ -29,6 +30,11 @@ func remoteScenarios() []scenario {
 			name:   "recreate-idling",
 			before: readyBox(recreates, idling(3600)),
 			during: []step{lostBy("box"), until(box, v1alpha1.ReasonRunning, replaced)},
+		},
+		{
+			name:   "repair", // nothing has run in it yet: it is replaced whatever the policy says
+			before: readyBox(),
+			during: []step{destroyedByHand("box"), until(box, v1alpha1.ReasonRunning, replaced)},
 		},
 		{
 			name:   "lose",
@@ -48,7 +54,7 @@ func remoteScenarios() []scenario {
 		{
 			name:   "adopt-contested",
 			before: []step{connected(), madeByHand(), adopter("box"), until(box, v1alpha1.ReasonRunning, recorded)},
-			during: []step{adopter("rival"), reason(named[v1alpha1.Sandbox]("rival"), v1alpha1.ReasonSandboxClaimed), deletes("box"), gone(box)},
+			during: []step{adopter("rival"), reason(rival, v1alpha1.ReasonSandboxClaimed), deletes("rival"), gone(rival)},
 		},
 		{
 			name:   "move",

@@ -105,7 +105,7 @@ func shutsDown(policy v1alpha1.ShutdownPolicy) func(*v1alpha1.Sandbox) {
 	}
 }
 
-// idling gives a Sandbox an idle timeout. No two Sandboxes of a world may have the same.
+// idling gives a Sandbox an idle timeout. No two Sandboxes that are there at a time may have the same.
 func idling(seconds int32) func(*v1alpha1.Sandbox) {
 	return func(s *v1alpha1.Sandbox) { s.Spec.IdleTimeoutSeconds = &seconds }
 }

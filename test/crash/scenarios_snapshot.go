@@ -40,7 +40,7 @@ func snapshotScenarios() []scenario {
 		},
 		{
 			name:   "snapshot-named",
-			before: readyBox(idling(3600)),
+			before: append(readyBox(idling(3600)), mayIdle("box")),
 			during: []step{
 				snapshot(func(s *v1alpha1.Snapshot) {
 					s.Spec.SnapshotName, s.Spec.SourcePolicy = "chosen", v1alpha1.SourcePolicyLeavePaused

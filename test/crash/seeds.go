@@ -17,11 +17,7 @@ import (
 
 // dice draw what happens in a random case. What is drawn follows from the seed; how the operator's own steps fall in
 // between does not.
-type dice struct {
-	*rand.Rand
-	// idle is the next idle timeout that no Sandbox has.
-	idle int32
-}
+type dice struct{ *rand.Rand }
 
 // random runs a random case: several Sandboxes, people and mishaps, all at once.
 func random(ctx context.Context, s *site, seed uint64) (o outcome) {
@@ -31,8 +27,8 @@ func random(ctx context.Context, s *site, seed uint64) (o outcome) {
 		o.err = err
 		return o
 	}
-	defer func() { o.err = errors.Join(o.err, w.close()) }()
-	d := &dice{Rand: rand.New(rand.NewPCG(seed, 0)), idle: 3600} //nolint:gosec // to be repeated
+	defer func() { o.err, o.effects = errors.Join(o.err, w.close()), w.wire.effects() }()
+	d := dice{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // to be repeated
 	w.conflicts, w.sentGoesOn = d.IntN(2) == 0, d.IntN(2) == 0
 	if err := w.run(ctx, []step{connected()}); err != nil {
 		o.err = err
@@ -89,7 +85,7 @@ func (w *world) clear(ctx context.Context) ([]finding, error) {
 	}
 	for _, name := range names {
 		if err := gone(named[v1alpha1.Sandbox](name))(ctx, w); err != nil {
-			return []finding{{stuck, err.Error()}}, nil
+			return []finding{{stuck, err.Error()}}, nil //nolint:nilerr // it is the finding
 		}
 	}
 	return w.settle(ctx, nil, nil)
@@ -99,7 +95,7 @@ func (w *world) clear(ctx context.Context) ([]finding, error) {
 var names = []string{"a", "b", "c"}
 
 // operation is one thing that people do, or that happens to Wrenn.
-func (d *dice) operation(ctx context.Context, w *world) error {
+func (d dice) operation(ctx context.Context, w *world) error {
 	name := names[d.IntN(len(names))]
 	var do step
 	switch roll := d.IntN(20); {
@@ -135,15 +131,13 @@ func tolerated(err error) error {
 }
 
 // spec draws the spec of a new Sandbox.
-func (d *dice) spec(s *v1alpha1.Sandbox) {
+func (d dice) spec(s *v1alpha1.Sandbox) {
 	d.edit(s)
 	if d.IntN(4) == 0 {
 		s.Spec.OperatingMode = v1alpha1.OperatingModePaused
 	}
 	if d.IntN(3) == 0 {
-		idle := d.idle
-		d.idle++
-		s.Spec.IdleTimeoutSeconds = &idle
+		idling(3600 + int32(s.Name[0]))(s)
 	}
 	if d.IntN(4) == 0 {
 		content := strings.Repeat("x", d.IntN(100))
@@ -152,7 +146,7 @@ func (d *dice) spec(s *v1alpha1.Sandbox) {
 }
 
 // edit draws a change of what can be changed.
-func (d *dice) edit(s *v1alpha1.Sandbox) {
+func (d dice) edit(s *v1alpha1.Sandbox) {
 	s.Spec.RecoveryPolicy = []v1alpha1.RecoveryPolicy{v1alpha1.RecoveryPolicyNone, v1alpha1.RecoveryPolicyRecreate}[d.IntN(2)]
 	s.Spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete
 	if d.IntN(6) == 0 {
@@ -166,7 +160,7 @@ func (d *dice) edit(s *v1alpha1.Sandbox) {
 }
 
 // trouble has Wrenn itself misbehave.
-func (d *dice) trouble() step {
+func (d dice) trouble() step {
 	fault := []wrenndev.Fault{
 		{Kind: wrenndev.FaultAgentDelay, Op: wrenndev.OpCreate, Times: 1, Latency: wrenndev.Millis(d.IntN(600)) * wrenndev.Millis(time.Millisecond)},
 		{Kind: wrenndev.FaultAgentDelay, Op: wrenndev.OpPause, Times: 1, Latency: wrenndev.Millis(d.IntN(600)) * wrenndev.Millis(time.Millisecond)},

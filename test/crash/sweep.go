@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -12,6 +13,8 @@ type sweep struct {
 	site     *site
 	parallel int
 	out      io.Writer
+	// tells has the effects of each case be told.
+	tells bool
 
 	mu     sync.Mutex
 	report report
@@ -48,6 +51,9 @@ func (r *report) clean() bool {
 func (s *sweep) takes(o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.tells {
+		fmt.Fprintf(s.out, "%s: %s\n", o.name, strings.Join(o.effects, " "))
+	}
 	classes := map[class]bool{}
 	for _, f := range o.found {
 		fmt.Fprintf(s.out, "make crash ARGS='%s': %s\n", o.name, f)
@@ -130,7 +136,7 @@ func (s *sweep) points(ctx context.Context, all []scenario, stride int) {
 func (s *sweep) seeds(ctx context.Context, first uint64, count int) {
 	var jobs []func(context.Context) outcome
 	for i := range count {
-		jobs = append(jobs, func(ctx context.Context) outcome { return random(ctx, s.site, first+uint64(i)) })
+		jobs = append(jobs, func(ctx context.Context) outcome { return random(ctx, s.site, first+uint64(i)) }) //nolint:gosec // counted up from 0
 	}
 	s.report.seeds += len(jobs)
 	s.each(ctx, jobs)

@@ -11,6 +11,8 @@ import (
 const patience = time.Minute
 
 const (
+	// shortLife is the longest ttlSeconds, and shortIdle the longest idle timeout, that may run out in a case.
+	shortLife, shortIdle = 60, 60
 	// staleFor is how long an operator hears of no change when it is to be stale.
 	staleFor = 700 * time.Millisecond
 	// usedAfter is how long after its creation a remote must be used for Wrenn's times, which are whole seconds, to show it.

@@ -86,7 +86,7 @@ func mode(m v1alpha1.OperatingMode) func(*v1alpha1.Sandbox) {
 	return func(s *v1alpha1.Sandbox) { s.Spec.OperatingMode = m }
 }
 
-// deletes deletes a Sandbox.
+// deletes has a Sandbox deleted.
 func deletes(name string) step {
 	return func(ctx context.Context, w *world) error {
 		sandbox, err := w.sandbox(ctx, name)
@@ -160,10 +160,17 @@ func pausedByHand(name string) step {
 	})
 }
 
+// mayIdle notes that the remote of a Sandbox may be paused without that being declared.
+func mayIdle(name string) step {
+	return remoteOf(name, func(_ context.Context, w *world, id string) error {
+		w.history.suffers(id, fate{paused: true})
+		return nil
+	})
+}
+
 // used has something run in the remote of a Sandbox, long enough after its creation to be seen in Wrenn's times.
 func used(name string) step {
 	return remoteOf(name, func(ctx context.Context, w *world, id string) error {
-		w.history.suffers(id, fate{used: true})
 		handle := w.hands.Sandbox(id)
 		return eventually(ctx, func() error {
 			if _, err := handle.Exec(ctx, wrenn.ExecRequest{Cmd: "true"}); err != nil {

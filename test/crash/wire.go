@@ -87,7 +87,10 @@ func (w *wire) meet(op string) mishap {
 		return none
 	}
 	m := w.befalls(effect)
-	w.met = w.met || m != none
+	if m != none {
+		w.met = true
+		w.order[len(w.order)-1] += "/" + string(m)
+	}
 	return m
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,6 +37,8 @@ type world struct {
 	conflicts bool
 	// byHand is the remote that somebody has made past the operator.
 	byHand string
+	// down has Wrenn out of reach.
+	down atomic.Bool
 	// sentGoesOn has what an operator has sent to Wrenn go on when it is killed.
 	sentGoesOn bool
 
@@ -57,7 +60,7 @@ func newWorld(ctx context.Context, s *site) (_ *world, err error) {
 			err = errors.Join(err, w.close())
 		}
 	}()
-	if w.wrenn, err = wrenndev.Start(ctx, wrenndev.Config{Isolation: wrenndev.Directory}); err != nil {
+	if w.wrenn, err = wrenndev.Start(ctx, wrenndev.Config{}); err != nil {
 		return nil, err
 	}
 	key, err := wrenn.APIKey(w.wrenn.APIKey())

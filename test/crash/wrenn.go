@@ -49,7 +49,7 @@ func idOf(r *http.Request) string {
 // ServeHTTP carries the calls of the operators to Wrenn. The agent names the operator.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	o := w.operatorNamed(r.UserAgent())
-	if o == nil || o.killed() {
+	if o == nil || o.killed() || w.down.Load() {
 		panic(http.ErrAbortHandler)
 	}
 	m := w.wire.meet(wrennOp(r))
@@ -119,7 +119,7 @@ func (w *world) call(r *http.Request, body []byte, o *operator) *wrennAnswer {
 		}
 	})
 	defer unlink()
-	req, err := http.NewRequestWithContext(ctx, r.Method, w.wrenn.URL()+r.URL.RequestURI(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, r.Method, w.wrenn.URL()+r.URL.RequestURI(), bytes.NewReader(body)) //nolint:gosec // to a server of our own
 	if err != nil {
 		return nil
 	}
@@ -159,7 +159,7 @@ func (w *world) stream(rw http.ResponseWriter, r *http.Request, o *operator, m m
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(o.life, cancel)()
+	defer context.AfterFunc(o.life, cancel)() //nolint:contextcheck // it ends with the operator, too
 	target, err := url.Parse(w.wrenn.URL())
 	if err != nil {
 		fail(rw)

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+var shared *site
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	var err error
+	shared, err = newSite(context.Background(), "../../config/crd/bases", os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	// client-go leaves this one behind when a recorder is stopped while it records.
+	ofClientGo := goleak.IgnoreTopFunction("k8s.io/apimachinery/pkg/watch.(*filteredWatch).loop")
+	if err := errors.Join(shared.close(), goleak.Find(ofClientGo)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// A part of the sweep: every scenario, some of the points of each, and some seeds. `make crash` is the whole.
+func TestSweep(t *testing.T) {
+	s := &sweep{site: shared, parallel: 4 * runtime.NumCPU(), out: t.Output(), report: report{counts: map[class]int{}}}
+	s.points(t.Context(), scenarios(), partOfPoints)
+	s.seeds(t.Context(), 1, 20)
+	t.Log(&s.report)
+	if !s.report.clean() {
+		t.Fail()
+	}
+	if len(s.report.unmet) > s.report.points/4 {
+		t.Errorf("not come to: %v", s.report.unmet)
+	}
+}
+
+// partOfPoints has about one point of each scenario be run.
+const partOfPoints = 61
