@@ -17,7 +17,7 @@ import (
 // blackHole accepts connections, and never says anything. It returns its URL and how many there were.
 func blackHole(t *testing.T) (url string, accepted func() int) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

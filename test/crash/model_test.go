@@ -22,7 +22,7 @@ func TestModel(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		m := &modelled{world: w, there: map[string]bool{}}
+		m := &modeled{world: w, there: map[string]bool{}}
 		m.do(t, connected())
 		t.Repeat(map[string]func(*rapid.T){
 			"create":      m.create,
@@ -38,16 +38,16 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// modelled is a world and what the model knows of it: which Sandboxes should be there. Where they come to rest, [wanted]
+// modeled is a world and what the model knows of it: which Sandboxes should be there. Where they come to rest, [wanted]
 // says.
-type modelled struct {
+type modeled struct {
 	world *world
 	// there are the Sandboxes that are there; false for those that end by themselves.
 	there map[string]bool
 }
 
 // do does what people do.
-func (m *modelled) do(t *rapid.T, doing step) {
+func (m *modeled) do(t *rapid.T, doing step) {
 	if err := tolerated(doing(t.Context(), m.world)); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func policies(t *rapid.T) func(*v1alpha1.Sandbox) {
 	}
 }
 
-func (m *modelled) create(t *rapid.T) {
+func (m *modeled) create(t *rapid.T) {
 	name := someName.Draw(t, "name")
 	if _, there := m.there[name]; there {
 		t.Skip("it is there already")
@@ -91,10 +91,10 @@ func (m *modelled) create(t *rapid.T) {
 	m.there[name] = kind != 2 || shutdown != v1alpha1.ShutdownPolicyDelete
 }
 
-func (m *modelled) edit(t *rapid.T) { m.do(t, edit(someName.Draw(t, "name"), policies(t))) }
+func (m *modeled) edit(t *rapid.T) { m.do(t, edit(someName.Draw(t, "name"), policies(t))) }
 
 // remove deletes a Sandbox, and waits until it is gone half of the time.
-func (m *modelled) remove(t *rapid.T) {
+func (m *modeled) remove(t *rapid.T) {
 	name := someName.Draw(t, "name")
 	m.do(t, deletes(name))
 	m.do(t, gone(named[v1alpha1.Sandbox](name)))
@@ -102,12 +102,12 @@ func (m *modelled) remove(t *rapid.T) {
 }
 
 // onSome does something to a Sandbox of any name.
-func (m *modelled) onSome(doing func(name string) step) func(*rapid.T) {
+func (m *modeled) onSome(doing func(name string) step) func(*rapid.T) {
 	return func(t *rapid.T) { m.do(t, doing(someName.Draw(t, "name"))) }
 }
 
 // flap has Wrenn out of reach for a moment.
-func (m *modelled) flap(t *rapid.T) {
+func (m *modeled) flap(t *rapid.T) {
 	m.world.down.Store(true)
 	defer m.world.down.Store(false)
 	select {
@@ -117,7 +117,7 @@ func (m *modelled) flap(t *rapid.T) {
 }
 
 // rest waits until all is where the model says.
-func (m *modelled) rest(t *rapid.T) {
+func (m *modeled) rest(t *rapid.T) {
 	found, err := m.world.settle(t.Context(), nil, m.present)
 	if err != nil || len(found) > 0 {
 		t.Fatal(err, found)
@@ -125,7 +125,7 @@ func (m *modelled) rest(t *rapid.T) {
 }
 
 // present finds which Sandboxes are there and should not be, and the other way round.
-func (m *modelled) present(ctx context.Context, w *world) (found []finding, err error) {
+func (m *modeled) present(ctx context.Context, w *world) (found []finding, err error) {
 	var list v1alpha1.SandboxList
 	if err := w.list(ctx, &list); err != nil {
 		return nil, err

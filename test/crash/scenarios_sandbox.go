@@ -27,8 +27,11 @@ func recorded(obj client.Object) bool {
 }
 
 // sandboxScenarios are about the life of a Sandbox whose remote does as it is told.
-func sandboxScenarios() []scenario {
-	paused, running := mode(v1alpha1.OperatingModePaused), mode(v1alpha1.OperatingModeRunning)
+func sandboxScenarios() []scenario { return append(birthScenarios(), lifeScenarios()...) }
+
+// birthScenarios end with a new Sandbox being what it should.
+func birthScenarios() []scenario {
+	paused := mode(v1alpha1.OperatingModePaused)
 	return []scenario{
 		{
 			name:   "create",
@@ -55,6 +58,13 @@ func sandboxScenarios() []scenario {
 			during: []step{sandbox("box", withFiles), reason(box, v1alpha1.ReasonRunning)},
 			check:  filesAreThere,
 		},
+	}
+}
+
+// lifeScenarios change a Sandbox that is there.
+func lifeScenarios() []scenario {
+	paused, running := mode(v1alpha1.OperatingModePaused), mode(v1alpha1.OperatingModeRunning)
+	return []scenario{
 		{
 			name:   "pause",
 			before: readyBox(),
