@@ -124,7 +124,7 @@ func TestKeepAndPieceInEachShell(t *testing.T) {
 					t.Errorf("%d bytes were shown", len(all))
 				}
 				for name, want := range map[string]string{h.path: "other", "/no/such": "absent", h.path + "/file": "size 0"} {
-					if got := h.control("keep", h.dir, "x", name, "10"); got[0] != want {
+					if got := h.control("keep", h.dir, "of-"+strings.Fields(want)[0], name, "10"); got[0] != want {
 						t.Errorf("%s: %q, want %s", name, got, want)
 					}
 				}
