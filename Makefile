@@ -37,7 +37,7 @@ test: test-unit test-fuzz test-e2e ## Everything
 
 .PHONY: test-unit
 test-unit: control-plane ## Tests of the packages, with the race detector, against a real API server where they need one
-	go test -race -timeout 30m $(TESTFLAGS) $$(go list ./... | grep -v '/test/e2e')
+	go test -race -timeout 45m $(TESTFLAGS) $$(go list ./... | grep -v '/test/e2e')
 
 .PHONY: test-fuzz
 test-fuzz: ## A few thousand inputs for each fuzz target
