@@ -201,13 +201,11 @@ func (r *SandboxReconciler) takeInSuccess(view *sandboxView, found flight[wrenn.
 	}
 }
 
-// takeInCreate takes in a create that has landed. One whose outcome the status has already is done with: all that was
-// lost is the answer to that write, and nothing else could be launched while the flight stays.
+// takeInCreate takes in a create that has landed. One whose outcome is stored is done with: all that was lost is the
+// answer to that write, and nothing else could be launched while the flight stays.
 func (r *SandboxReconciler) takeInCreate(view *sandboxView, create flight[wrenn.Sandbox]) {
-	stored := view.before.Status.SandboxID
 	switch {
-	case create.err == nil && stored == create.result.ID,
-		wrenn.IsAmbiguous(create.err) && stored != "" && view.intent != nil && stored != view.intent.Replaces:
+	case storedAlready(view, create):
 		view.landed = nil
 		r.flights.clear(view.sandbox.UID)
 		r.troubles.forget(view.sandbox.UID)
@@ -218,6 +216,20 @@ func (r *SandboxReconciler) takeInCreate(view *sandboxView, create flight[wrenn.
 		view.observed.intent = intentOpen
 	default:
 		view.observed.intent = intentRefused
+	}
+}
+
+// storedAlready tells whether the outcome of a create is stored: the status names what was made, or was found later, or
+// the intent was closed since nothing was made.
+func storedAlready(view *sandboxView, create flight[wrenn.Sandbox]) bool {
+	stored := view.before.Status.SandboxID
+	switch {
+	case create.err == nil:
+		return stored == create.result.ID
+	case view.intent == nil:
+		return true
+	default:
+		return wrenn.IsAmbiguous(create.err) && stored != "" && stored != view.intent.Replaces
 	}
 }
 

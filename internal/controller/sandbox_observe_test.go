@@ -16,17 +16,22 @@ import (
 // place: the next call of the object would never be launched.
 func TestSandboxCreateThatIsStoredIsDoneWith(t *testing.T) {
 	t.Parallel()
+	unknown, refused := &wrenn.Error{Ambiguous: true}, &wrenn.Error{StatusCode: 400}
 	for name, test := range map[string]struct {
-		stored, replaces string
-		err              error
-		done             bool
+		stored string
+		intent *createIntent
+		err    error
+		done   bool
 	}{
-		"made and stored":                 {stored: "new", done: true},
-		"made and not stored":             {},
-		"made in place of what is stored": {stored: "old", replaces: "old"},
-		"unknown and nothing stored":      {err: &wrenn.Error{Ambiguous: true}},
-		"unknown and the old one stored":  {stored: "old", replaces: "old", err: &wrenn.Error{Ambiguous: true}},
-		"found and stored":                {stored: "new", replaces: "old", err: &wrenn.Error{Ambiguous: true}, done: true},
+		"made and stored":                 {stored: "new", intent: &createIntent{}, done: true},
+		"made and not stored":             {intent: &createIntent{}},
+		"made in place of what is stored": {stored: "old", intent: &createIntent{Replaces: "old"}},
+		"unknown":                         {intent: &createIntent{}, err: unknown},
+		"unknown, in place of an old one": {stored: "old", intent: &createIntent{Replaces: "old"}, err: unknown},
+		"unknown, found, and stored":      {stored: "new", intent: &createIntent{Replaces: "old"}, err: unknown, done: true},
+		"unknown, not found, and closed":  {err: unknown, done: true},
+		"refused":                         {intent: &createIntent{}, err: refused},
+		"refused and closed":              {err: refused, done: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -36,7 +41,7 @@ func TestSandboxCreateThatIsStoredIsDoneWith(t *testing.T) {
 				return wrenn.Sandbox{ID: "new"}, test.err
 			})
 			r.flights.group.Wait()
-			view := &sandboxView{sandbox: sandbox, before: sandbox.DeepCopy(), intent: &createIntent{Replaces: test.replaces}}
+			view := &sandboxView{sandbox: sandbox, before: sandbox.DeepCopy(), intent: test.intent}
 			r.takeIn(view)
 			if _, stays := r.flights.of("uid"); stays == test.done || (view.landed == nil) != test.done {
 				t.Errorf("the flight stays: %t, want it done with: %t", stays, test.done)
