@@ -34,9 +34,13 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.flights = newFlights[wrenn.Sandbox](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)
 	r.pings = newPings()
-	r.Resolver.Pool.Subscribe(r.teamChanged)
-	if err := mgr.Add(manager.RunnableFunc(r.outliveFlights)); err != nil {
-		return err
+	told := newNews()
+	r.Resolver.Pool.Subscribe(told.add)
+	hear := func(ctx context.Context) error { return told.tell(ctx, r.teamChanged) }
+	for _, each := range []manager.RunnableFunc{r.outliveFlights, hear} {
+		if err := mgr.Add(each); err != nil {
+			return err
+		}
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("sandbox").
@@ -55,8 +59,11 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 // too late for a reconcile to do so.
 func (r *SandboxReconciler) outliveFlights(ctx context.Context) error {
 	<-ctx.Done()
-	ctx = context.WithoutCancel(ctx)
-	for uid, landed := range r.flights.drain() {
+	left := r.flights.drain()
+	// The cache may never come to show what was last written.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Timing.Call)
+	defer cancel()
+	for uid, landed := range left {
 		if landed.purpose != purposeCreate || landed.err != nil {
 			continue
 		}
@@ -82,8 +89,7 @@ func (r *SandboxReconciler) storeID(ctx context.Context, uid types.UID, landed f
 }
 
 // teamChanged wakes the Sandboxes that news about a team concern.
-func (r *SandboxReconciler) teamChanged(change connection.Change) {
-	ctx := context.Background()
+func (r *SandboxReconciler) teamChanged(ctx context.Context, change connection.Change) {
 	for _, id := range change.SandboxIDs {
 		var having v1alpha1.SandboxList
 		if err := r.List(ctx, &having, client.MatchingFields{indexSandboxID: id}); err == nil {

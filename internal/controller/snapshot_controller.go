@@ -76,13 +76,18 @@ func (r *SnapshotReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.wakeups = &wakeups{}
 	r.flights = newFlights[snapshotOutcome](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)
-	r.Resolver.Pool.Subscribe(r.teamChanged)
-	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+	told := newNews()
+	r.Resolver.Pool.Subscribe(told.add)
+	hear := func(ctx context.Context) error { return told.tell(ctx, r.teamChanged) }
+	outlive := func(ctx context.Context) error {
 		<-ctx.Done()
 		r.flights.drain()
 		return nil
-	})); err != nil {
-		return err
+	}
+	for _, each := range []manager.RunnableFunc{outlive, hear} {
+		if err := mgr.Add(each); err != nil {
+			return err
+		}
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("snapshot").
@@ -93,9 +98,9 @@ func (r *SnapshotReconciler) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 // teamChanged wakes the Snapshots that may wait for a team that has become usable.
-func (r *SnapshotReconciler) teamChanged(change connection.Change) {
+func (r *SnapshotReconciler) teamChanged(ctx context.Context, change connection.Change) {
 	var all v1alpha1.SnapshotList
-	if !change.Health || r.List(context.Background(), &all) != nil {
+	if !change.Health || r.List(ctx, &all) != nil {
 		return
 	}
 	for i := range all.Items {
