@@ -107,11 +107,14 @@ func TestSandboxNameOf(t *testing.T) {
 	}
 }
 
+// idleTimeoutSeconds is far more than a busy machine needs from one ping to the next.
+const idleTimeoutSeconds int32 = 6
+
 // asleepBox makes a Sandbox that its idle timeout has paused.
 func (w *world) asleepBox() *v1alpha1.Sandbox {
 	w.t.Helper()
 	sandbox := w.sandbox("box")
-	sandbox.Spec.IdleTimeoutSeconds = ptr.To(int32(1))
+	sandbox.Spec.IdleTimeoutSeconds = ptr.To(idleTimeoutSeconds)
 	w.create(sandbox)
 	awaitReason(w, sandbox, v1alpha1.ReasonIdlePaused)
 	return sandbox
@@ -121,7 +124,7 @@ func TestExecJobWakesItsSandbox(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
 	w.asleepBox()
-	failing, waiting, waking := w.job("failing", "true"), w.job("waiting", "true"), w.job("waking", "sleep 3")
+	failing, waiting, waking := w.job("failing", "true"), w.job("waiting", "true"), w.job("waking", "sleep 8")
 	failing.Spec.WakePolicy, waiting.Spec.WakePolicy = v1alpha1.WakePolicyFail, v1alpha1.WakePolicyWait
 	w.create(failing)
 	awaitReason(w, failing, v1alpha1.ReasonSandboxAsleep)

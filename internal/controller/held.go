@@ -25,6 +25,7 @@ var heldBy = map[string]bool{
 	v1alpha1.ReasonSecretKeyNotFound:    true,
 	v1alpha1.ReasonInvalidCredential:    true,
 	v1alpha1.ReasonGenerationMismatch:   true,
+	v1alpha1.ReasonTeamMismatch:         true,
 	v1alpha1.ReasonUnauthorized:         true,
 	v1alpha1.ReasonEndpointUnreachable:  true,
 	v1alpha1.ReasonServiceError:         true,

@@ -96,6 +96,10 @@ var causes = map[string]cause{
 			wrenndev.Fault{Kind: wrenndev.FaultFailBefore, Op: wrenndev.OpSnapshotDelete},
 		),
 	},
+	"the service does not know it": {
+		reason: v1alpha1.ReasonRemoteUnconfirmed, tries: true,
+		brake: fault(unknown(wrenndev.OpDestroy), unknown(wrenndev.OpGet), unknown(wrenndev.OpSnapshotDelete)),
+	},
 	"the Secret is gone":     {reason: v1alpha1.ReasonSecretNotFound, brake: remade(theSecret)},
 	"the connection is gone": {reason: v1alpha1.ReasonConnectionNotFound, brake: remade(func(w *world) client.Object { return w.connection("") })},
 	"the key is of no form": {
@@ -105,7 +109,7 @@ var causes = map[string]cause{
 		},
 	},
 	"the key is another team's": {
-		reason: v1alpha1.ReasonRemoteUnconfirmed, tries: true, brake: func(w *world) func() {
+		reason: v1alpha1.ReasonTeamMismatch, brake: func(w *world) func() {
 			withKey(w, w.wrenn.APIKeyOf(otherTeam))
 			return func() { withKey(w, w.wrenn.APIKey()) }
 		},
@@ -113,6 +117,11 @@ var causes = map[string]cause{
 }
 
 const otherTeam = "other"
+
+// unknown has an operation answer as it does for what the team does not have.
+func unknown(op string) wrenndev.Fault {
+	return wrenndev.Fault{Kind: wrenndev.FaultFailBefore, Op: op, Status: http.StatusNotFound, Code: "not_found"}
+}
 
 // Whatever holds a deletion is named, leaves the remote where it is, and lets go when it is repaired.
 func TestDeletionIsHeld(t *testing.T) {

@@ -23,9 +23,13 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	// client-go leaves this one behind when a recorder is stopped while it records.
-	ofClientGo := goleak.IgnoreTopFunction("k8s.io/apimachinery/pkg/watch.(*filteredWatch).loop")
-	if err := errors.Join(shared.close(), goleak.Find(ofClientGo)); err != nil {
+	leaks := []goleak.Option{
+		// A recorder leaves this behind when it is stopped while it records.
+		goleak.IgnoreTopFunction("k8s.io/apimachinery/pkg/watch.(*filteredWatch).loop"),
+		// A cache of several namespaces leaves this behind when it is stopped before it has synced.
+		goleak.IgnoreTopFunction("sigs.k8s.io/controller-runtime/pkg/cache.newMultiNamespaceInformerHandlerRegistration.func1"),
+	}
+	if err := errors.Join(shared.close(), goleak.Find(leaks...)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
