@@ -347,10 +347,16 @@ type ExecJobStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	SandboxID string `json:"sandboxID,omitempty"`
 
-	// durationMillis is how long the command ran, in milliseconds, as the operator saw it.
+	// durationMillis is how long the command ran, in milliseconds.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	DurationMillis *int64 `json:"durationMillis,omitempty"`
+
+	// duration is durationMillis for people to read, such as 850ms, 12.3s or 5m10s.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	Duration string `json:"duration,omitempty"`
 }
 
 // ExecJob is one command run in a Sandbox to completion, with its output kept.
@@ -360,7 +366,7 @@ type ExecJobStatus struct {
 // +kubebuilder:resource:shortName=xj,categories=wrenn
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Exit",type=integer,JSONPath=`.status.exitCode`
-// +kubebuilder:printcolumn:name="Millis",type=integer,JSONPath=`.status.durationMillis`
+// +kubebuilder:printcolumn:name="Duration",type=string,JSONPath=`.status.duration`
 // +kubebuilder:printcolumn:name="Sandbox",type=string,JSONPath=`.status.sandboxName`
 // +kubebuilder:printcolumn:name="Attempts",type=integer,JSONPath=`.status.attempts`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1

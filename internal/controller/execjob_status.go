@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/execrun"
@@ -229,7 +230,19 @@ func describeExit(status *v1alpha1.ExecJobStatus, exit *execrun.Exit) {
 		return
 	}
 	millis := min(exit.Duration.Milliseconds(), math.MaxInt64)
-	status.DurationMillis = &millis
+	status.DurationMillis, status.Duration = &millis, readable(exit.Duration)
+}
+
+// readable tells how long something took, as exactly as is of use to whoever reads it.
+func readable(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Truncate(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Truncate(100 * time.Millisecond).String()
+	default:
+		return duration.HumanDuration(d)
+	}
 }
 
 // resultOf is what a cell came to, nil where it was not run.
