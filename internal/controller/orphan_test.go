@@ -337,12 +337,13 @@ func TestOrphanIsLeftWhileTheAPIServerIsOut(t *testing.T) {
 // A list that shows what has long ended is not believed: the remote itself is asked about, once in a grace time.
 func TestOrphanThatOnlyTheListHas(t *testing.T) {
 	t.Parallel()
-	w := newSweptWorld(t, v1alpha1.OrphanPolicyDelete, "")
+	w := newSweptWorld(t, v1alpha1.OrphanPolicyReport, "")
 	ended := w.leak(ownTimeout(1))
 	w.wrenn.Faults().Add(wrenndev.Fault{Kind: wrenndev.FaultStale, Op: wrenndev.OpList})
 	if err := w.client().Sandboxes.Destroy(w.ctx, ended); err != nil {
 		t.Fatal(err)
 	}
+	edit(w, w.connection(""), func(c *v1alpha1.Connection) { c.Spec.OrphanPolicy = v1alpha1.OrphanPolicyDelete })
 	eventually(w, "it was asked about twice", func() error {
 		asked := slices.DeleteFunc(w.wrenn.Requests(), func(r wrenndev.Request) bool { return r.Op != wrenndev.OpGet || r.Sandbox != ended })
 		if len(asked) < 2 {
