@@ -45,6 +45,9 @@ const (
 	ReasonWritingFiles = "WritingFiles"
 	// ReasonFileSourceNotFound says that a Secret or ConfigMap of spec.files, or the key of it, is not there. Waiting.
 	ReasonFileSourceNotFound = "FileSourceNotFound"
+	// ReasonCredentialWithheld says that spec.files or spec.env refer to the Secret's key that a Connection of the namespace
+	// has its credential in. No sandbox is given that. Waiting.
+	ReasonCredentialWithheld = "CredentialWithheld"
 	// ReasonLimitReached says that the connection has as many sandboxes as its limits.maxSandboxes allows. Waiting.
 	ReasonLimitReached = "LimitReached"
 	// ReasonExpiring says that the end of the sandbox's life has come and its remote is being destroyed.

@@ -120,7 +120,7 @@ func (r *ExecJobReconciler) perform(ctx context.Context, view *jobView, action j
 	case jobWake:
 		return r.wake(ctx, view)
 	case jobAwaitEnv:
-		return working(v1alpha1.ReasonEnvNotFound, view.missing.Message).after(envInterval), nil
+		return working(view.missing.Reason, view.missing.Message).after(envInterval), nil
 	case jobAwaitTime:
 		return awaitTime(view), nil
 	case jobHold:

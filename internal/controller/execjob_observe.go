@@ -199,16 +199,17 @@ func (r *ExecJobReconciler) resolve(ctx context.Context, view *jobView) error {
 	return nil
 }
 
-// valueOf reads the value of one variable, and the version of what it is read from. The error is an *execrun.ConditionError where what it refers to is not there.
+// valueOf reads the value of one variable, and the version of what it is read from. The error is an
+// *execrun.ConditionError where there is no value in what it refers to.
 func (r *ExecJobReconciler) valueOf(ctx context.Context, namespace string, variable *v1alpha1.ExecEnvVar) (value, version string, err error) {
 	if variable.Value != nil {
 		return *variable.Value, "", nil
 	}
-	content, version, err := readVersion(ctx, r.Direct, namespace, variable.SecretKeyRef, variable.ConfigMapKeyRef)
-	var absent *absentSourceError
-	if errors.As(err, &absent) {
-		return "", "", &execrun.ConditionError{Reason: v1alpha1.ReasonEnvNotFound, Message: fmt.Sprintf(
-			"waiting for %s, which the variable %s refers to: create it", absent, variable.Name)}
+	content, version, err := sources{direct: r.Direct, cached: r}.read(ctx, namespace, variable.SecretKeyRef, variable.ConfigMapKeyRef)
+	if without := (*sourceError)(nil); errors.As(err, &without) {
+		return "", "", &execrun.ConditionError{
+			Reason: without.reason(v1alpha1.ReasonEnvNotFound), Message: without.explain("which the variable " + variable.Name + " refers to"),
+		}
 	}
 	return string(content), version, err
 }

@@ -57,7 +57,7 @@ func (r *ExecJobReconciler) record(view *jobView) standing {
 // follow has the runner start the command, unless that was done, and tells how far it is.
 func (r *ExecJobReconciler) follow(view *jobView) standing {
 	if view.missing != nil && view.job.Status.PID == 0 {
-		return working(v1alpha1.ReasonEnvNotFound, view.missing.Message).after(envInterval)
+		return working(view.missing.Reason, view.missing.Message).after(envInterval)
 	}
 	r.runner.Ensure(view.attempt(r), execrun.Follow)
 	return underWay(view)
@@ -180,9 +180,9 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 
 // files reads those that are to be written before the command is started.
 func (r *ExecJobReconciler) files(ctx context.Context, namespace string, specs []v1alpha1.SandboxFile) ([]execrun.File, error) {
-	read, err := readFiles(ctx, r.Direct, namespace, specs)
-	if absent := (*absentFileError)(nil); errors.As(err, &absent) {
-		return nil, &execrun.ConditionError{Reason: v1alpha1.ReasonFileSourceNotFound, Message: absent.Error()}
+	read, err := sources{direct: r.Direct, cached: r}.files(ctx, namespace, specs)
+	if unread := (*unreadFileError)(nil); errors.As(err, &unread) {
+		return nil, &execrun.ConditionError{Reason: unread.reason(v1alpha1.ReasonFileSourceNotFound), Message: unread.Error()}
 	}
 	if err != nil {
 		return nil, &execrun.ConditionError{Reason: v1alpha1.ReasonFileSourceNotFound, Message: "what spec.files refers to cannot be read; trying again"}

@@ -3,9 +3,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"fmt"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
@@ -23,9 +20,9 @@ func (r *SandboxReconciler) writeFiles(ctx context.Context, view *sandboxView) (
 	if s, blocked := r.blocked(view); blocked {
 		return s, nil
 	}
-	files, err := readFiles(ctx, r.Direct, view.sandbox.Namespace, view.sandbox.Spec.Files)
-	if absent := (*absentFileError)(nil); errors.As(err, &absent) {
-		return working(v1alpha1.ReasonFileSourceNotFound, absent.Error()).after(envInterval), nil
+	files, err := sources{direct: r.Direct, cached: r}.files(ctx, view.sandbox.Namespace, view.sandbox.Spec.Files)
+	if unread := (*unreadFileError)(nil); errors.As(err, &unread) {
+		return working(unread.reason(v1alpha1.ReasonFileSourceNotFound), unread.Error()).after(envInterval), nil
 	}
 	if err != nil {
 		return standing{}, err
@@ -42,14 +39,13 @@ func (r *SandboxReconciler) writeFiles(ctx context.Context, view *sandboxView) (
 	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonWritingFiles, "the files of the spec are being written")), nil
 }
 
-// readFiles returns the files of a spec. The error is an *absentFileError where the source of one is not there.
-func readFiles(ctx context.Context, reader client.Reader, namespace string, specs []v1alpha1.SandboxFile) ([]fileToWrite, error) {
+// files returns the files of a spec. The error is an *unreadFileError where there is no value for one.
+func (s sources) files(ctx context.Context, namespace string, specs []v1alpha1.SandboxFile) ([]fileToWrite, error) {
 	var files []fileToWrite
 	for i := range specs {
-		content, err := contentOf(ctx, reader, namespace, &specs[i])
-		var absent *absentSourceError
-		if errors.As(err, &absent) {
-			return nil, &absentFileError{source: absent, path: specs[i].Path}
+		content, err := s.contentOf(ctx, namespace, &specs[i])
+		if without := (*sourceError)(nil); errors.As(err, &without) {
+			return nil, &unreadFileError{sourceError: without, path: specs[i].Path}
 		}
 		if err != nil {
 			return nil, err
@@ -59,22 +55,21 @@ func readFiles(ctx context.Context, reader client.Reader, namespace string, spec
 	return files, nil
 }
 
-// absentFileError says what of the files of a spec is waited for.
-type absentFileError struct {
-	source *absentSourceError
-	path   string
+// unreadFileError says which of the files of a spec has no content, and why.
+type unreadFileError struct {
+	*sourceError
+	path string
 }
 
-func (e *absentFileError) Error() string {
-	return fmt.Sprintf("waiting for %s, for the file %s: create it", e.source, e.path)
-}
+func (e *unreadFileError) Error() string { return e.explain("for the file " + e.path) }
 
-// contentOf returns the content of one file. The error is an *absentSourceError where its source is not there.
-func contentOf(ctx context.Context, reader client.Reader, namespace string, file *v1alpha1.SandboxFile) ([]byte, error) {
+// contentOf returns the content of one file. The error is a *sourceError where there is no value.
+func (s sources) contentOf(ctx context.Context, namespace string, file *v1alpha1.SandboxFile) ([]byte, error) {
 	if file.Content != nil {
 		return []byte(*file.Content), nil
 	}
-	return readSource(ctx, reader, namespace, file.SecretKeyRef, file.ConfigMapKeyRef)
+	content, _, err := s.read(ctx, namespace, file.SecretKeyRef, file.ConfigMapKeyRef)
+	return content, err
 }
 
 // filesProblem tells a failure to write files as a standing.
