@@ -189,10 +189,15 @@ func TestConnectionsShareASecret(t *testing.T) {
 		awaitReason(w, sandbox, v1alpha1.ReasonRunning)
 	}
 	awaitHeld(w, second, true)
+	awaitHeld(w, secret, true)
+	held := secret.GetResourceVersion()
 	w.remove(one)
 	awaitGone(w, one)
 	awaitHeld(w, w.connection(""), false)
 	awaitHeld(w, secret, true)
+	if secret.GetResourceVersion() != held {
+		t.Error("the Secret was let go in between")
+	}
 
 	other := secret.DeepCopy()
 	other.ObjectMeta = metav1.ObjectMeta{Namespace: w.namespace, Name: "other"}
