@@ -2,7 +2,9 @@ package execrun
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -94,6 +96,54 @@ func (h *home) pids() []int {
 		pids = append(pids, pid)
 	}
 	return pids
+}
+
+// Stop asks for the marks of all processes at once: a program for each takes longer than a stop may, in a guest that has
+// many, and then nothing is ever ended.
+func TestStopRunsNoProgramForEachProcess(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, h *home) {
+		const others = 100
+		for range others {
+			other := exec.CommandContext(t.Context(), "sleep", "1000")
+			if err := other.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = other.Process.Kill(); _ = other.Wait() })
+		}
+		for _, tool := range []string{"grep", "tr"} {
+			target, err := filepath.EvalSymlinks(filepath.Join(h.bin, tool))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.lacks(tool)
+			h.counts(target, tool)
+		}
+		h.launch(Command{Script: "true"})
+		if err := os.RemoveAll(filepath.Join(h.path, "calls")); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.control("stop", h.dir, "0"); got[0] != "ended" {
+			t.Errorf("stop: %q", got)
+		}
+		// A shell that has the program built in leaves none.
+		if calls, _ := os.ReadFile(filepath.Join(h.path, "calls")); strings.Count(string(calls), "\n") > others/10 {
+			t.Errorf("programs were run %d times", strings.Count(string(calls), "\n"))
+		}
+	})
+}
+
+// counts has each run of a program be a line of a file.
+func (h *home) counts(target, tool string) {
+	h.t.Helper()
+	name := tool
+	if filepath.Base(target) != "busybox" {
+		name = ""
+	}
+	script := fmt.Sprintf("#!/bin/sh\necho >>%q\nexec %q %s \"$@\"\n", filepath.Join(h.path, "calls"), target, name)
+	if err := os.WriteFile(filepath.Join(h.bin, tool), []byte(script), 0o700); err != nil { //nolint:gosec // it is a program
+		h.t.Fatal(err)
+	}
 }
 
 // Stop leaves others alone, also those of the same user and those whose id begins alike.

@@ -47,6 +47,7 @@ find_group() {
 members() {
 	table='' left=' '
 	find_group
+	find_marked
 	for proc in /proc/[0-9]*; do
 		{ read -r stat <"$proc/stat"; } 2>/dev/null || continue
 		number=${proc#/proc/}
@@ -56,9 +57,9 @@ members() {
 		set -- ${stat##*) }
 		case ${1-} in Z | X | '') continue ;; esac
 		table="$table $number:$2"
-		if [ "$3" = "$group" ] || [ "$4" = "$group" ] || marked "$proc/environ"; then
-			left="$left$number "
-		fi
+		case "$3 $4 $marked" in
+		"$group "* | *" $group "* | *"$proc/environ"*) left="$left$number " ;;
+		esac
 	done
 	grown=1
 	while [ "$grown" = 1 ]; do
@@ -71,9 +72,16 @@ members() {
 	left=${left# }
 }
 
-marked() { { tr '\0' '\n' <"$1"; } 2>/dev/null | grep -qxF "WRENN_EXEC_ID=$id"; }
-if printf 'a\0b\0' | grep -qxzF b 2>/dev/null; then
-	marked() { grep -qxzF "WRENN_EXEC_ID=$id" "$1" 2>/dev/null; }
+# find_marked sets marked to the files of environments that have the mark. It asks for all at once: a program for each
+# process would take longer than there is time, in a guest that has many or is busy.
+find_marked() { marked=$(grep -lxzF "WRENN_EXEC_ID=$id" /proc/[0-9]*/environ 2>/dev/null); }
+if ! printf 'a\0b\0' | grep -qxzF b 2>/dev/null; then
+	find_marked() {
+		marked=''
+		for file in /proc/[0-9]*/environ; do
+			{ tr '\0' '\n' <"$file"; } 2>/dev/null | grep -qxF "WRENN_EXEC_ID=$id" && marked="$marked $file"
+		done
+	}
 fi
 
 stop() {
