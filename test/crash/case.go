@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,18 +38,27 @@ func (p point) chance(of string) bool {
 // reference is what the undisturbed run of a scenario was.
 type reference struct {
 	effects []string
+	// carried is how many bytes each of its streams brought.
+	carried map[string]int
 	shapes  map[string][]string
 }
 
 // points are those of a scenario. Of the polls only the first two are effects of their own: how many there are depends
 // on how long it takes.
-func (r reference) points(scenario string) (all []point) {
+func (r reference) points(sc scenario) (all []point) {
+	befalls := sc.mishaps
+	if befalls == nil {
+		befalls = mishaps
+	}
 	for _, effect := range r.effects {
 		if number, ok := strings.CutPrefix(effect, opList+"."); ok && number != "1" && number != "2" {
 			continue
 		}
-		for _, m := range mishaps {
-			all = append(all, point{scenario, effect, m})
+		if sc.spares != nil && sc.spares(effect) {
+			continue
+		}
+		for _, m := range slices.Concat(befalls, streamMishaps(sc.name, effect, r.carried[effect])) {
+			all = append(all, point{sc.name, effect, m})
 		}
 	}
 	return all
@@ -75,7 +85,7 @@ func undisturbed(ctx context.Context, s *site, sc scenario) (r reference, err er
 	if err != nil {
 		return r, err
 	}
-	r.effects, r.shapes = w.wire.effects(), map[string][]string{}
+	r.effects, r.carried, r.shapes = w.wire.effects(), w.wire.brought(), map[string][]string{}
 	for _, object := range f.objects {
 		r.shapes[object.name] = object.shape
 	}
@@ -150,7 +160,7 @@ func (w *world) settle(ctx context.Context, shapes map[string][]string, check fu
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(25 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }

@@ -45,6 +45,17 @@ func (w *world) facts(ctx context.Context) (facts, error) {
 		f.objects = append(f.objects, w.object(&connections.Items[i], "", want{}))
 	}
 	f.remotes = w.remotes(here)
+	var jobs v1alpha1.ExecJobList
+	if err := w.list(ctx, &jobs); err != nil {
+		return f, err
+	}
+	for i := range jobs.Items {
+		f.objects = append(f.objects, w.jobObject(&jobs.Items[i], sandboxes.Items))
+	}
+	var err error
+	if f.jobs, err = w.jobFacts(ctx, jobs.Items, sandboxes.Items, f.remotes); err != nil {
+		return f, err
+	}
 	w.history.mu.Lock()
 	defer w.history.mu.Unlock()
 	f.took, f.broken = slices.Clone(w.history.took), slices.Clone(w.history.broken)
@@ -85,7 +96,7 @@ func (w *world) remotes(here map[types.UID]bool) (found []remoteFacts) {
 func (w *world) object(obj client.Object, remote string, wants want) objectFacts {
 	conditions, observed := conditionsOf(obj)
 	object := objectFacts{
-		name: fmt.Sprintf("%s/%s", strings.TrimPrefix(fmt.Sprintf("%T", obj), "*v1alpha1."), obj.GetName()), remote: remote, wants: wants,
+		name: nameOf(obj), remote: remote, wants: wants,
 		resting: observed == obj.GetGeneration() && obj.GetDeletionTimestamp() == nil && !meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReconciling),
 		shape:   w.shape(obj, remote),
 	}
@@ -95,12 +106,35 @@ func (w *world) object(obj client.Object, remote string, wants want) objectFacts
 	return object
 }
 
+// jobObject gathers what is known of an ExecJob.
+func (w *world) jobObject(job *v1alpha1.ExecJob, sandboxes []v1alpha1.Sandbox) objectFacts {
+	object := w.object(job, "", want{})
+	at := slices.IndexFunc(sandboxes, func(s v1alpha1.Sandbox) bool { return s.Name == job.Status.SandboxName })
+	var sandbox *v1alpha1.Sandbox
+	if at >= 0 {
+		sandbox = &sandboxes[at]
+	}
+	// One that waits is at work by its conditions, and may be at rest all the same.
+	wants, rests := wantedJob(job, sandbox)
+	_, observed := conditionsOf(job)
+	object.wants, object.resting = wants, rests && observed == job.Generation && job.DeletionTimestamp.IsZero()
+	return object
+}
+
+// nameOf is how an object is told from others, the same in every run.
+func nameOf(obj client.Object) string {
+	return fmt.Sprintf("%s/%s", strings.TrimPrefix(fmt.Sprintf("%T", obj), "*v1alpha1."), anyHash.ReplaceAllString(obj.GetName(), "<a hash>"))
+}
+
 // What differs from run to run.
 var (
 	anyID      = regexp.MustCompile(`cl-[0-9a-z]{25}`)
 	anyTime    = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 	anyAddress = regexp.MustCompile(`\d+\.\d+\.\d+\.\d+(:\d+)?`)
 	anyHash    = regexp.MustCompile(`[0-9a-f]{8,}`)
+	// Into how many ConfigMaps an output is cut depends on how much of it was left for the end. A tail with the mark of what
+	// is no UTF-8 in it is one of random bytes.
+	ofOneRun = regexp.MustCompile(`^\.status\.(pid: |durationMillis: |outputConfigMaps\[|pausedSeconds: |std(out|err)Tail: (?s:.*)\x{FFFD})`)
 )
 
 // shape returns what of an object is the same in every run, a line for each field.
@@ -114,6 +148,9 @@ func (w *world) shape(obj client.Object, remote string) []string {
 	})
 	var lines []string
 	flatten("", fields, func(line string) {
+		if ofOneRun.MatchString(line) {
+			return
+		}
 		if remote != "" {
 			line = strings.ReplaceAll(line, remote, "<its remote>")
 		}
@@ -121,6 +158,7 @@ func (w *world) shape(obj client.Object, remote string) []string {
 		line = anyTime.ReplaceAllString(line, "<a time>")
 		line = anyAddress.ReplaceAllString(line, "<an address>")
 		line = strings.ReplaceAll(line, w.namespace, "<the namespace>")
+		line = strings.ReplaceAll(line, w.ledger.dir, "<the ledger>")
 		lines = append(lines, anyHash.ReplaceAllString(line, "<a hash>"))
 	})
 	slices.Sort(lines)

@@ -34,6 +34,8 @@ type history struct {
 	letGo map[types.UID]bool
 	// orphaned are those that are to leave their remotes behind.
 	orphaned map[types.UID]bool
+	// jobs are the ExecJobs.
+	jobs map[types.UID]jobHistory
 	// took are the remotes that an operator has destroyed although nobody had asked for that.
 	took []string
 	// broken are versions of objects that contradict the rules of their conditions.
@@ -50,6 +52,7 @@ func newHistory() *history {
 	return &history{
 		owners: map[int32]types.UID{}, names: map[types.UID]string{}, had: map[string]types.UID{}, ends: map[string]time.Time{},
 		byHand: map[string]fate{}, letGo: map[types.UID]bool{}, orphaned: map[types.UID]bool{},
+		jobs: map[types.UID]jobHistory{},
 	}
 }
 
@@ -80,6 +83,9 @@ func (h *history) sees(obj client.Object) {
 	defer h.mu.Unlock()
 	for _, wrong := range contradictions(obj) {
 		h.broken = append(h.broken, fmt.Sprintf("%T %s, version %s: %s", obj, obj.GetName(), obj.GetResourceVersion(), wrong))
+	}
+	if job, ok := obj.(*v1alpha1.ExecJob); ok {
+		h.seesJob(job)
 	}
 	sandbox, ok := obj.(*v1alpha1.Sandbox)
 	if !ok {

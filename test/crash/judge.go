@@ -11,21 +11,26 @@ import (
 type class string
 
 const (
-	// leaked: a remote is alive that no object has.
+	// leaked: a remote is alive that no object has, or a process of an attempt that is over.
 	leaked class = "leaked"
 	// doubled: a Sandbox had two remotes at a time, or two Sandboxes have one.
 	doubled class = "doubled"
-	// lost: a Sandbox is without the remote that it should have, or one was destroyed that nobody wanted destroyed.
+	// lost: a Sandbox is without the remote that it should have, or one was destroyed that nobody wanted destroyed, or a
+	// command was not run.
 	lost class = "lost"
 	// stuck: an object does not come to rest.
 	stuck class = "stuck"
 	// diverged: an object came to rest elsewhere than in the undisturbed run, or than its spec asks, or its conditions
 	// contradicted each other on the way.
 	diverged class = "diverged"
+	// reruns: a command was run more than once in an attempt, or in one that was not recorded.
+	reruns class = "reruns"
+	// outputsDiffer: what is stored of an output is not what the command wrote.
+	outputsDiffer class = "outputs_differ"
 )
 
 // classes are all of them, in the order of the report.
-var classes = []class{leaked, doubled, lost, stuck, diverged}
+var classes = []class{leaked, doubled, lost, stuck, diverged, reruns, outputsDiffer}
 
 // finding is something that is wrong.
 type finding struct {
@@ -39,6 +44,7 @@ func (f finding) String() string { return string(f.class) + ": " + f.text }
 type facts struct {
 	remotes []remoteFacts
 	objects []objectFacts
+	jobs    []jobFacts
 	// took are remotes that were destroyed although nobody had asked for that; broken what was wrong with an object on
 	// its way.
 	took, broken []string
@@ -108,6 +114,9 @@ func judge(f facts, reference map[string][]string) []finding {
 	}
 	for _, object := range f.objects {
 		found = append(found, judgeObject(object, remotes[object.remote])...)
+	}
+	for _, job := range f.jobs {
+		found = append(found, judgeJob(job)...)
 	}
 	for _, text := range f.took {
 		add(lost, "%s", text)

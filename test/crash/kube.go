@@ -105,12 +105,13 @@ func kubeOp(req *http.Request) string {
 	if last := len(parts) - 1; last == 2 {
 		verb, parts = parts[last], parts[:last]
 	}
-	return strings.Join(append([]string{verb}, parts...), ".")
+	// What is made for an object has a hash in its name.
+	return anyHash.ReplaceAllString(strings.Join(append([]string{verb}, parts...), "."), "hash")
 }
 
 // write does what befalls a write.
 func (o *operator) write(next http.RoundTripper, req *http.Request, op string) (*http.Response, error) {
-	m := o.world.wire.meet(op)
+	_, m := o.world.wire.meet(op)
 	if m == failsBefore {
 		if req.Body != nil {
 			_ = req.Body.Close()

@@ -9,7 +9,7 @@
 //
 // It prints what is wrong, with the command that replays it, and closes with
 //
-//	crash: scenarios=… points=… seeds=… leaked=0 doubled=0 lost=0 stuck=0 diverged=0
+//	crash: scenarios=… points=… seeds=… leaked=0 doubled=0 lost=0 stuck=0 diverged=0 reruns=0 outputs_differ=0
 //
 // The exit code is 1 when any of these is not 0, or a case could not be carried through.
 package main
@@ -22,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -55,7 +56,7 @@ type options struct {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("crash", flag.ContinueOnError)
-	flags.StringVar(&o.scenario, "scenario", "", "run the points of these scenarios only, with commas between, and no seeds")
+	flags.StringVar(&o.scenario, "scenario", "", "run the points of these scenarios only, with commas between and * for any name, and no seeds")
 	flags.StringVar(&o.point, "point", "", "run this point only: <scenario>/<effect>/<mishap>")
 	flags.Uint64Var(&o.seed, "seed", 0, "run this seed only")
 	flags.Uint64Var(&o.from, "from", 1, "the first of the seeds to run")
@@ -95,10 +96,18 @@ func (s *sweep) run(ctx context.Context, o options) error {
 	all := scenarios()
 	only := func(list string) error {
 		wanted := strings.Split(list, ",")
-		all = slices.DeleteFunc(all, func(sc scenario) bool { return !slices.Contains(wanted, sc.name) })
-		if len(all) != len(wanted) {
-			return fmt.Errorf("not all of %q are scenarios", list)
+		matches := func(sc scenario, pattern string) bool {
+			is, err := path.Match(pattern, sc.name)
+			return err == nil && is
 		}
+		for _, pattern := range wanted {
+			if !slices.ContainsFunc(all, func(sc scenario) bool { return matches(sc, pattern) }) {
+				return fmt.Errorf("%q is no scenario", pattern)
+			}
+		}
+		all = slices.DeleteFunc(all, func(sc scenario) bool {
+			return !slices.ContainsFunc(wanted, func(pattern string) bool { return matches(sc, pattern) })
+		})
 		return nil
 	}
 	switch {

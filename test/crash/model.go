@@ -3,6 +3,8 @@ package main
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
 )
@@ -36,4 +38,26 @@ func hasExpired(sandbox *v1alpha1.Sandbox) bool {
 	born := sandbox.CreationTimestamp.Time
 	return spec.TTLSeconds > 0 && time.Since(born) > time.Duration(spec.TTLSeconds)*time.Second ||
 		spec.ShutdownTime != nil && time.Now().After(spec.ShutdownTime.Time)
+}
+
+// wantedJob is where an ExecJob comes to rest, by its spec and the Sandbox that it is to run in, nil where that is not
+// there, and whether it does so as it is now.
+func wantedJob(job *v1alpha1.ExecJob, sandbox *v1alpha1.Sandbox) (want, bool) {
+	there := sandbox != nil && sandbox.DeletionTimestamp.IsZero()
+	runs := there && meta.IsStatusConditionTrue(sandbox.Status.Conditions, v1alpha1.ConditionRunning)
+	ready := meta.FindStatusCondition(job.Status.Conditions, v1alpha1.ConditionReady)
+	switch {
+	case isFinished(job):
+		return want{}, len(job.Finalizers) == 0 || job.Spec.SandboxTemplate == nil && !runs
+	case ready == nil:
+		return want{}, false
+	case job.Spec.Suspend != nil && *job.Spec.Suspend:
+		return want{reasons: []string{v1alpha1.ReasonSuspended}}, ready.Reason == v1alpha1.ReasonSuspended
+	case job.Spec.SandboxTemplate != nil || runs:
+		return want{}, false // it has all it needs to be finished
+	case !there:
+		return want{reasons: []string{v1alpha1.ReasonSandboxNotFound}}, true
+	default:
+		return want{reasons: []string{v1alpha1.ReasonSandboxPaused, v1alpha1.ReasonSandboxNotReady, v1alpha1.ReasonSandboxIdle}}, true
+	}
 }

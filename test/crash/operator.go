@@ -131,6 +131,8 @@ func (o *operator) controllers(mgr manager.Manager, pool *connection.Pool) ([]pa
 		&controller.SnapshotReconciler{
 			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, Timing: snapshotTiming,
 		},
-		&controller.ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder},
+		&controller.ExecJobReconciler{
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Pace: execPace, Timing: execTiming,
+		},
 	}, nil
 }

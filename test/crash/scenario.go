@@ -19,6 +19,10 @@ type scenario struct {
 	before []step
 	// during is what is disturbed.
 	during []step
+	// mishaps are those that befall its effects; all where there are none.
+	mishaps []mishap
+	// spares tells of an effect that nothing befalls, where there is such.
+	spares func(effect string) bool
 	// check, where there is one, finds what is wrong afterwards beside what is wrong with any scenario.
 	check func(ctx context.Context, w *world) ([]finding, error)
 }
@@ -26,7 +30,7 @@ type scenario struct {
 // scenarios are all of them.
 func scenarios() []scenario {
 	var all []scenario
-	for _, some := range [][]scenario{sandboxScenarios(), remoteScenarios(), deletionScenarios(), snapshotScenarios()} {
+	for _, some := range [][]scenario{sandboxScenarios(), remoteScenarios(), deletionScenarios(), snapshotScenarios(), execScenarios()} {
 		all = append(all, some...)
 	}
 	return all

@@ -19,7 +19,7 @@ import (
 // between does not.
 type dice struct{ *rand.Rand }
 
-// random runs a random case: several Sandboxes, people and mishaps, all at once.
+// random runs a random case: several Sandboxes and ExecJobs, people and mishaps, all at once.
 func random(ctx context.Context, s *site, seed uint64) (o outcome) {
 	o = outcome{name: fmt.Sprint("-seed ", seed)}
 	w, err := newWorld(ctx, s)
@@ -59,11 +59,15 @@ func random(ctx context.Context, s *site, seed uint64) (o outcome) {
 func badLuck(seed uint64) func(string) mishap {
 	d := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // to be repeated
 	left := 8
-	return func(string) mishap {
+	return func(effect string) mishap {
 		if left == 0 || d.IntN(8) > 0 {
 			return none
 		}
 		left--
+		if strings.HasPrefix(effect, opStream+".") && d.IntN(2) == 0 {
+			// Most of what happens to a stream happens at its beginning.
+			return at([]string{cutAt, killedAt}[d.IntN(2)], d.IntN(1<<(4+d.IntN(14))))
+		}
 		return mishaps[d.IntN(len(mishaps))]
 	}
 }
@@ -76,8 +80,11 @@ func (w *world) goOn(effects int) {
 	}
 }
 
-// clear deletes every Sandbox and tells what is left then.
+// clear deletes everything and tells what is left then.
 func (w *world) clear(ctx context.Context) ([]finding, error) {
+	if err := w.removeJobs(ctx); err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		if err := tolerated(deletes(name)(ctx, w)); err != nil {
 			return nil, err
@@ -85,6 +92,11 @@ func (w *world) clear(ctx context.Context) ([]finding, error) {
 	}
 	for _, name := range names {
 		if err := gone(named[v1alpha1.Sandbox](name))(ctx, w); err != nil {
+			return []finding{{stuck, err.Error()}}, nil //nolint:nilerr // it is the finding
+		}
+	}
+	for _, name := range jobNames {
+		if err := gone(named[v1alpha1.ExecJob](name))(ctx, w); err != nil {
 			return []finding{{stuck, err.Error()}}, nil //nolint:nilerr // it is the finding
 		}
 	}
@@ -98,7 +110,9 @@ var names = []string{"a", "b", "c"}
 func (d dice) operation(ctx context.Context, w *world) error {
 	name := names[d.IntN(len(names))]
 	var do step
-	switch roll := d.IntN(20); {
+	switch roll := d.IntN(26); {
+	case roll >= 20:
+		do = d.jobOperation()
 	case roll < 6:
 		do = sandbox(name, d.spec)
 	case roll < 9:

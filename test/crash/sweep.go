@@ -122,7 +122,7 @@ func (s *sweep) points(ctx context.Context, all []scenario, stride int) {
 			continue
 		}
 		s.report.scenarios++
-		for i, p := range r.points(sc.name) {
+		for i, p := range r.points(sc) {
 			if (i+n)%stride == 0 {
 				jobs = append(jobs, func(ctx context.Context) outcome { return disturbed(ctx, s.site, sc, p, r) })
 			}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/wrennhq/wrenn-operator/internal/connection"
 	"github.com/wrennhq/wrenn-operator/internal/controller"
+	"github.com/wrennhq/wrenn-operator/internal/execrun"
 )
 
 // patience bounds every wait. Whatever takes longer is stuck.
@@ -39,4 +40,9 @@ var (
 		Take: 10 * time.Second, Call: 10 * time.Second, Settle: 700 * time.Millisecond,
 		FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
 	}
+	execPace = execrun.Pace{
+		FirstRetry: 20 * time.Millisecond, SlowestRetry: 500 * time.Millisecond, Look: 500 * time.Millisecond,
+		Stall: 20 * time.Second, Turn: time.Second, Check: 500 * time.Millisecond, News: 100 * time.Millisecond,
+	}
+	execTiming = controller.ExecJobTiming{FirstRetry: 100 * time.Millisecond, SlowestRetry: 300 * time.Millisecond}
 )

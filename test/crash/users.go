@@ -64,16 +64,26 @@ func sandbox(name string, changes ...func(*v1alpha1.Sandbox)) step {
 	})
 }
 
-// edit changes a Sandbox, whoever else writes to it.
-func edit(name string, change func(*v1alpha1.Sandbox)) step {
+// edit changes a Sandbox.
+func edit(name string, change func(*v1alpha1.Sandbox)) step { return changes(name, change) }
+
+// editJob changes an ExecJob.
+func editJob(name string, change func(*v1alpha1.ExecJob)) step { return changes(name, change) }
+
+// changes changes an object, whoever else writes to it.
+func changes[T any, P interface {
+	*T
+	client.Object
+}](name string, change func(P),
+) step {
 	return func(ctx context.Context, w *world) error {
 		for ctx.Err() == nil {
-			sandbox, err := w.sandbox(ctx, name)
-			if err != nil {
+			var obj P = new(T)
+			if err := w.site.api.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, obj); err != nil {
 				return err
 			}
-			change(sandbox)
-			if err := w.site.api.Update(ctx, sandbox); !apierrors.IsConflict(err) {
+			change(obj)
+			if err := w.site.api.Update(ctx, obj); !apierrors.IsConflict(err) {
 				return err
 			}
 		}

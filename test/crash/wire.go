@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -39,6 +40,8 @@ type wire struct {
 	// armed tells that effects are counted and mishaps happen.
 	armed  bool
 	counts map[string]int
+	// carried is how many bytes came over a stream.
+	carried map[string]int
 	// order has the effects that were counted, as they came.
 	order []string
 	// befalls says what befalls an effect.
@@ -50,7 +53,9 @@ type wire struct {
 	lists int
 }
 
-func newWire() *wire { return &wire{counts: map[string]int{}, last: time.Now()} }
+func newWire() *wire {
+	return &wire{counts: map[string]int{}, carried: map[string]int{}, last: time.Now()}
+}
 
 // arm has effects counted from now on, and befalls asked what befalls each; nil for nothing.
 func (w *wire) arm(befalls func(effect string) mishap) {
@@ -66,8 +71,8 @@ func (w *wire) disarm() {
 	w.armed = false
 }
 
-// meet counts an effect and tells what befalls it.
-func (w *wire) meet(op string) mishap {
+// meet counts an effect and tells its name, which is empty while nothing is counted, and what befalls it.
+func (w *wire) meet(op string) (effect string, m mishap) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch op {
@@ -78,20 +83,34 @@ func (w *wire) meet(op string) mishap {
 		w.last, w.lists = time.Now(), 0
 	}
 	if !w.armed {
-		return none
+		return "", none
 	}
 	w.counts[op]++
-	effect := op + "." + strconv.Itoa(w.counts[op])
+	effect = op + "." + strconv.Itoa(w.counts[op])
 	w.order = append(w.order, effect)
 	if w.befalls == nil {
-		return none
+		return effect, none
 	}
-	m := w.befalls(effect)
+	m = w.befalls(effect)
 	if m != none {
 		w.met = true
 		w.order[len(w.order)-1] += "/" + string(m)
 	}
-	return m
+	return effect, m
+}
+
+// carries notes how many bytes a stream brought.
+func (w *wire) carries(effect string, bytes int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.carried[effect] = bytes
+}
+
+// brought are how many bytes the streams have brought that have ended, by their effects.
+func (w *wire) brought() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.carried)
 }
 
 // quiet tells that the operator has done nothing for long, but look again and again.

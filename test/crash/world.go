@@ -8,8 +8,10 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,6 +35,9 @@ type world struct {
 	calls    sync.WaitGroup
 	wire     *wire
 	history  *history
+	ledger   ledger
+	// parts are the output ConfigMaps that were read, by name and version.
+	parts map[string]partFacts
 	// conflicts has the API server answer a conflict where it is to fail, and not that something broke in it.
 	conflicts bool
 	// byHand is the remote that somebody has made past the operator.
@@ -54,13 +59,20 @@ type world struct {
 
 // newWorld starts one, with an operator that is followed by another whenever it is killed.
 func newWorld(ctx context.Context, s *site) (_ *world, err error) {
-	w := &world{site: s, wire: newWire(), history: newHistory(), operators: map[string]*operator{}, upstream: &http.Transport{MaxIdleConnsPerHost: 8}}
+	w := &world{
+		site: s, wire: newWire(), history: newHistory(), operators: map[string]*operator{}, parts: map[string]partFacts{},
+		upstream: &http.Transport{MaxIdleConnsPerHost: 8},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
 		}
 	}()
-	if w.wrenn, err = wrenndev.Start(ctx, wrenndev.Config{}); err != nil {
+	if w.ledger.dir, err = os.MkdirTemp("", "crash-"); err != nil {
+		return nil, err
+	}
+	// The guests have the files of this machine, and so the ledger. Nobody asks what they use of it, which costs to find out.
+	if w.wrenn, err = wrenndev.Start(ctx, wrenndev.Config{Isolation: wrenndev.Directory, SampleEvery: time.Hour}); err != nil {
 		return nil, err
 	}
 	key, err := wrenn.APIKey(w.wrenn.APIKey())
@@ -122,6 +134,9 @@ func (w *world) close() error {
 	defer w.mu.Unlock()
 	if w.wrenn != nil {
 		w.failures = append(w.failures, w.wrenn.Close())
+	}
+	if w.ledger.dir != "" {
+		w.failures = append(w.failures, os.RemoveAll(w.ledger.dir))
 	}
 	return errors.Join(w.failures...)
 }

@@ -5,11 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"slices"
 	"strings"
-	"time"
 )
 
 // The operations of Wrenn that are treated in a way of their own.
@@ -18,6 +14,7 @@ const (
 	opList    = "wrenn.list"
 	opPing    = "wrenn.ping"
 	opDestroy = "wrenn.destroy"
+	opStream  = "wrenn.exec-stream"
 )
 
 // wrennOp names a call.
@@ -52,14 +49,14 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if o == nil || o.killed() || w.down.Load() {
 		panic(http.ErrAbortHandler)
 	}
-	m := w.wire.meet(wrennOp(r))
+	effect, m := w.wire.meet(wrennOp(r))
 	if m == failsBefore {
 		fail(rw)
 		return
 	}
 	o.disturb(m)
 	if r.Header.Get("Upgrade") != "" {
-		w.stream(rw, r, o, m)
+		w.stream(rw, r, o, effect, m)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -125,6 +122,7 @@ func (w *world) call(r *http.Request, body []byte, o *operator) *wrennAnswer {
 	}
 	req.Header = r.Header.Clone()
 	if wrennOp(r) == opDestroy {
+		w.letsGo(ctx)
 		w.history.destroys(w.wrenn, idOf(r))
 	}
 	resp, err := w.upstream.RoundTrip(req)
@@ -140,35 +138,4 @@ func (w *world) call(r *http.Request, body []byte, o *operator) *wrennAnswer {
 		w.history.ended(idOf(r))
 	}
 	return &wrennAnswer{status: resp.StatusCode, header: resp.Header, body: text}
-}
-
-// stream carries a WebSocket.
-func (w *world) stream(rw http.ResponseWriter, r *http.Request, o *operator, m mishap) {
-	if slices.Contains([]mishap{failsAfter, answerLost, killed, behind}, m) {
-		// What a stream begins goes on without it.
-		ctx, cut := context.WithCancel(r.Context())
-		defer cut()
-		timer := time.AfterFunc(streamFor, func() {
-			if m == killed || m == behind {
-				o.die(m)
-			}
-			cut()
-		})
-		defer timer.Stop()
-		r = r.WithContext(ctx)
-	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(o.life, cancel)() //nolint:contextcheck // it ends with the operator, too
-	target, err := url.Parse(w.wrenn.URL())
-	if err != nil {
-		fail(rw)
-		return
-	}
-	proxy := &httputil.ReverseProxy{
-		Rewrite:      func(p *httputil.ProxyRequest) { p.SetURL(target) },
-		Transport:    w.upstream,
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
-	proxy.ServeHTTP(rw, r.WithContext(ctx))
 }
