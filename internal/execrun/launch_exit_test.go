@@ -1,9 +1,12 @@
 package execrun
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -40,6 +43,32 @@ func TestLaunchTellsHowACommandEnded(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestLaunchLeavesNoProcess(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, h *home) {
+		h.launch(Command{Script: "echo out; echo err >&2"})
+		dir := []byte(h.path + "/")
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			var left []string
+			lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range lines {
+				if line, err := os.ReadFile(path); err == nil && bytes.Contains(line, dir) { // it may have ended by now
+					left = append(left, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+				}
+			}
+			if len(left) == 0 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("processes are left:\n%s", strings.Join(left, "\n"))
+			}
+		}
+	})
 }
 
 func TestLaunchMakesTheEnvironmentOfACommand(t *testing.T) {

@@ -98,11 +98,12 @@ supervise() {
 	: >stdout
 	: >stderr
 	# There are pipes between the command and the files, since a command that opens /dev/stderr anew would empty a file.
+	# Redirected as a whole, a function would keep open what it closes, to have it back: its pipe would never end.
 	channel || exit 1
-	collect stdout 6>&- &
+	{ exec 6>&- && collect stdout; } &
 	exec 5<&- 7>&6 6>&-
 	channel || exit 1
-	collect stderr 6>&- 7>&- &
+	{ exec 6>&- 7>&- && collect stderr; } &
 	exec 5<&- 8>&6 6>&-
 
 	exec 2>shell
