@@ -17,6 +17,7 @@ type options struct {
 	metricsInsecure bool
 	probeAddress    string
 	leaderElect     bool
+	lease           leaseTiming
 	namespace       string
 	grace           time.Duration
 	pace            connection.Pace
@@ -25,6 +26,12 @@ type options struct {
 	secrets         controller.SecretRefresh
 	orphans         controller.OrphanTiming
 	logging         zap.Options
+}
+
+// leaseTiming is how the lease is held: how long it lasts without being renewed, for how long its holder tries to renew it
+// before it gives up, and how often each replica tries.
+type leaseTiming struct {
+	duration, renewDeadline, retryPeriod time.Duration
 }
 
 // parseOptions ends the process, with the usage, where the command line is not valid.
@@ -42,6 +49,12 @@ func parseOptions(args []string) options {
 		"serve metrics over plain HTTP to anyone, instead of over TLS to those whom the API server lets get /metrics")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 to serve neither")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false, "work only while holding a lease, so that several replicas can run")
+	flags.DurationVar(&o.lease.duration, "leader-elect-lease-duration", 15*time.Second,
+		"how long the lease of a leader that is gone keeps others waiting; whole seconds")
+	flags.DurationVar(&o.lease.renewDeadline, "leader-elect-renew-deadline", 10*time.Second,
+		"how long a leader that cannot renew its lease goes on; less than the duration of the lease")
+	flags.DurationVar(&o.lease.retryPeriod, "leader-elect-retry-period", 2*time.Second,
+		"how often a leader renews its lease, and the others look whether it is free")
 	flags.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"),
 		"the operator's own namespace: where its lease and the Secrets of ClusterConnections are (default $POD_NAMESPACE)")
 	flags.DurationVar(&o.grace, "shutdown-grace-period", o.sandboxes.Create+30*time.Second,

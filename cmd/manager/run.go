@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,6 +35,10 @@ const leaseName = "wrenn-operator"
 func run(ctx context.Context, opts options) error {
 	if opts.namespace == "" {
 		return errors.New("the operator's own namespace is not known: set --namespace or POD_NAMESPACE")
+	}
+	if opts.lease.duration%time.Second != 0 {
+		// A lease tells its duration in seconds: others would take it earlier than its holder lets go of it.
+		return errors.New("--leader-elect-lease-duration must be in whole seconds")
 	}
 	mgr, err := newManager(opts)
 	if err != nil {
@@ -76,6 +81,9 @@ func newManager(opts options) (manager.Manager, error) {
 		LeaderElection:                opts.leaderElect,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       opts.namespace,
+		LeaseDuration:                 &opts.lease.duration,
+		RenewDeadline:                 &opts.lease.renewDeadline,
+		RetryPeriod:                   &opts.lease.retryPeriod,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &opts.grace,
 		// No decision is made on a view older than the operator's own last write.
