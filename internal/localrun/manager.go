@@ -128,6 +128,9 @@ func (m *Manager) awaitReady(ctx context.Context) error {
 	return nil
 }
 
+// PID is the id of the process.
+func (m *Manager) PID() int { return m.cmd.Process.Pid }
+
 // Ended reports whether the process is gone.
 func (m *Manager) Ended() bool {
 	select {
@@ -143,16 +146,26 @@ func (m *Manager) Done() <-chan struct{} { return m.done }
 
 // Kill ends the process with SIGKILL, as a crash would, and returns when it is gone.
 func (m *Manager) Kill() error {
-	if err := m.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := m.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
 	<-m.done
 	return nil
 }
 
+// Freeze halts the process where it is, as a machine that swaps or migrates does. Thaw lets it go on: it knows nothing of
+// what has happened since.
+func (m *Manager) Freeze() error { return m.signal(syscall.SIGSTOP) }
+
+// Thaw ends what Freeze began.
+func (m *Manager) Thaw() error { return m.signal(syscall.SIGCONT) }
+
 // Terminate sends SIGTERM, as a cluster does to a Pod, and does not wait.
-func (m *Manager) Terminate() error {
-	if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+func (m *Manager) Terminate() error { return m.signal(syscall.SIGTERM) }
+
+// signal sends a signal to the process, unless that has ended.
+func (m *Manager) signal(s syscall.Signal) error {
+	if err := m.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	return nil

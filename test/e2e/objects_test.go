@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -101,11 +100,19 @@ func guest(ctx context.Context, sandbox *v1alpha1.Sandbox, line string) string {
 // storedOutput is what the ConfigMaps of a job hold of stdout.
 func storedOutput(ctx context.Context, job *v1alpha1.ExecJob) string {
 	GinkgoHelper()
-	var all strings.Builder
+	return storedStreams(ctx, job)["stdout"]
+}
+
+// storedStreams are what the ConfigMaps of a job hold, by stream.
+func storedStreams(ctx context.Context, job *v1alpha1.ExecJob) map[string]string {
+	GinkgoHelper()
+	all := map[string]string{"stdout": "", "stderr": ""}
 	for _, name := range job.Status.OutputConfigMaps {
 		var part corev1.ConfigMap
 		Expect(api.Get(ctx, client.ObjectKey{Namespace: job.Namespace, Name: name}, &part)).To(Succeed())
-		all.Write(part.BinaryData["stdout"])
+		for stream := range all {
+			all[stream] += string(part.BinaryData[stream])
+		}
 	}
-	return all.String()
+	return all
 }
