@@ -66,7 +66,7 @@ func (r reference) points(sc scenario) (all []point) {
 
 // undisturbed runs a scenario to learn its effects, and where it ends.
 func undisturbed(ctx context.Context, s *site, sc scenario) (r reference, err error) {
-	w, err := newWorld(ctx, s)
+	w, err := newWorld(ctx, s, sc.commands)
 	if err != nil {
 		return r, err
 	}
@@ -109,7 +109,7 @@ type outcome struct {
 // disturbed runs a scenario with one mishap.
 func disturbed(ctx context.Context, s *site, sc scenario, p point, r reference) (o outcome) {
 	o = outcome{name: "-point " + p.String()}
-	w, err := newWorld(ctx, s)
+	w, err := newWorld(ctx, s, sc.commands)
 	if err != nil {
 		o.err = err
 		return o

@@ -13,7 +13,7 @@ import (
 // Whatever people do and whatever befalls the operator, all is where the model says once things are quiet.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, err := newWorld(t.Context(), shared)
+		w, err := newWorld(t.Context(), shared, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,8 @@ type scenario struct {
 	before []step
 	// during is what is disturbed.
 	during []step
+	// commands tells that it is about commands, which keep the ledger.
+	commands bool
 	// mishaps are those that befall its effects; all where there are none.
 	mishaps []mishap
 	// spares tells of an effect that nothing befalls, where there is such.

@@ -55,7 +55,7 @@ exit 3
 sleep 1000 & echo "$WRENN_EXEC_ID $!" >>"$LEDGER/processes"
 aside=$!
 sleep 1000 & echo "$WRENN_EXEC_ID $!" >>"$LEDGER/processes"
-until [ -e "$LEDGER/go" ]; do sleep 0.1; done
+until [ -e "$LEDGER/go" ]; do sleep 0.3; done
 kill $aside $!
 echo off | out
 `
@@ -131,7 +131,7 @@ func execScenarios() []scenario {
 		},
 	}
 	for i := range all {
-		all[i].check, all[i].spares = everyAttemptRan, isPoll
+		all[i].commands, all[i].check, all[i].spares = true, everyAttemptRan, isPoll
 		if i > 0 { // what befalls what an operator hears is the same for all
 			all[i].mishaps = []mishap{failsBefore, failsAfter, answerLost, killed}
 		}

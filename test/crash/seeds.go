@@ -17,18 +17,24 @@ import (
 
 // dice draw what happens in a random case. What is drawn follows from the seed; how the operator's own steps fall in
 // between does not.
-type dice struct{ *rand.Rand }
+type dice struct {
+	*rand.Rand
+
+	// commands tells that there are ExecJobs, and no files of Sandboxes.
+	commands bool
+}
 
 // random runs a random case: several Sandboxes and ExecJobs, people and mishaps, all at once.
 func random(ctx context.Context, s *site, seed uint64) (o outcome) {
 	o = outcome{name: fmt.Sprint("-seed ", seed)}
-	w, err := newWorld(ctx, s)
+	d := dice{Rand: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // to be repeated
+	d.commands = d.IntN(2) == 0
+	w, err := newWorld(ctx, s, d.commands)
 	if err != nil {
 		o.err = err
 		return o
 	}
 	defer func() { o.err, o.effects = errors.Join(o.err, w.close()), w.wire.effects() }()
-	d := dice{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // to be repeated
 	w.conflicts, w.sentGoesOn = d.IntN(2) == 0, d.IntN(2) == 0
 	if err := w.run(ctx, []step{connected()}); err != nil {
 		o.err = err
@@ -110,9 +116,10 @@ var names = []string{"a", "b", "c"}
 func (d dice) operation(ctx context.Context, w *world) error {
 	name := names[d.IntN(len(names))]
 	var do step
-	switch roll := d.IntN(26); {
-	case roll >= 20:
-		do = d.jobOperation()
+	if d.commands && d.IntN(3) == 0 {
+		return tolerated(d.jobOperation()(ctx, w))
+	}
+	switch roll := d.IntN(20); {
 	case roll < 6:
 		do = sandbox(name, d.spec)
 	case roll < 9:
@@ -153,7 +160,7 @@ func (d dice) spec(s *v1alpha1.Sandbox) {
 	if d.IntN(3) == 0 {
 		idling(3600 + int32(s.Name[0]))(s)
 	}
-	if d.IntN(4) == 0 {
+	if !d.commands && d.IntN(4) == 0 {
 		content := strings.Repeat("x", d.IntN(100))
 		s.Spec.Files = []v1alpha1.SandboxFile{{Path: "/srv/file", Content: &content}}
 	}

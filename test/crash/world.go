@@ -57,8 +57,9 @@ type world struct {
 	failures []error
 }
 
-// newWorld starts one, with an operator that is followed by another whenever it is killed.
-func newWorld(ctx context.Context, s *site) (_ *world, err error) {
+// newWorld starts one, with an operator that is followed by another whenever it is killed. Where commands are to be run,
+// its guests have the files of this machine, and so the ledger; then there is no writing to just any path in them.
+func newWorld(ctx context.Context, s *site, commands bool) (_ *world, err error) {
 	w := &world{
 		site: s, wire: newWire(), history: newHistory(), operators: map[string]*operator{}, parts: map[string]partFacts{},
 		upstream: &http.Transport{MaxIdleConnsPerHost: 8},
@@ -71,8 +72,12 @@ func newWorld(ctx context.Context, s *site) (_ *world, err error) {
 	if w.ledger.dir, err = os.MkdirTemp("", "crash-"); err != nil {
 		return nil, err
 	}
-	// The guests have the files of this machine, and so the ledger. Nobody asks what they use of it, which costs to find out.
-	if w.wrenn, err = wrenndev.Start(ctx, wrenndev.Config{Isolation: wrenndev.Directory, SampleEvery: time.Hour}); err != nil {
+	// What guests use of this machine is not asked for, and costs to find out.
+	config := wrenndev.Config{SampleEvery: time.Hour}
+	if commands {
+		config.Isolation = wrenndev.Directory
+	}
+	if w.wrenn, err = wrenndev.Start(ctx, config); err != nil {
 		return nil, err
 	}
 	key, err := wrenn.APIKey(w.wrenn.APIKey())
