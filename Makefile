@@ -10,7 +10,7 @@ SHELL := /bin/bash
 IMG ?= ghcr.io/wrennhq/wrenn-operator:dev
 CONTAINER_TOOL ?= docker
 KUBECTL ?= kubectl
-# Arguments for `make run`, `make demo`, `make dev` and `make crash`.
+# Arguments for `make run`, `make demo`, `make dev`, `make crash` and `make soak`.
 ARGS ?=
 # Arguments for go test, such as TESTFLAGS='-run TestPlan -v'.
 TESTFLAGS ?=
@@ -63,6 +63,10 @@ test-e2e: control-plane ## The real manager in a real control plane with the emb
 crash: control-plane ## Sweep the operator with mishaps at each of its effects, and at random (ARGS='-point …' or '-seed …' replays one)
 	go run ./test/crash $(ARGS)
 	if [ -z '$(ARGS)' ]; then go test -count=1 ./test/crash -run '^TestModel$$' -rapid.checks=100 -timeout 30m; fi
+
+.PHONY: soak
+soak: control-plane ## Ten minutes of jobs that come and go over streams that are cut; what the operator holds must not grow (ARGS='-for 1h')
+	go run ./test/soak $(ARGS)
 
 .PHONY: conformance
 conformance: ## Check any Wrenn server, embedded or real (WRENN_BASE_URL=, WRENN_API_KEY=; WRENN_TOKEN= for all of it)

@@ -93,4 +93,3 @@ func judge(ctx context.Context, sandbox *v1alpha1.Sandbox, jobs []v1alpha1.ExecJ
 	Expect(ran).To(ConsistOf(names), "what was run in "+sandbox.Name)
 	Expect(guest(ctx, sandbox, "ls .wrenn/exec")).To(BeEmpty(), "what the operator has left in "+sandbox.Name)
 }
-
