@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -124,7 +127,7 @@ func TestCellsAreStopped(t *testing.T) {
 		nextJob := w.job
 		withdrawn := w.cell(fmt.Sprint("withdrawn-", i), "del x")
 		w.runner.Ensure(withdrawn, Follow)
-		w.await("start", func(p Progress) bool { return p.PID != 0 })
+		w.awaitHeed(w.await("start", func(p Progress) bool { return p.PID != 0 }).PID)
 		w.runner.Ensure(withdrawn, Stop)
 		if p := w.awaitPhase(Finished); p.Result == nil || p.Result.Error == nil || p.Result.Error.Name != "Stopped" {
 			t.Errorf("the cell that waited: %+v", p.Result)
@@ -139,6 +142,21 @@ func TestCellsAreStopped(t *testing.T) {
 		p = w.awaitPhase(Finished)
 		if got := w.stored(p.ConfigMaps); string(got[stdout]) != tc.after {
 			t.Errorf("the cell after it wrote %q", got[stdout])
+		}
+	}
+}
+
+// awaitHeed waits until the client of a cell heeds SIGTERM. Before that, it ends by it without a word.
+func (w *world) awaitHeed(pid int32) {
+	w.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		caught := strings.TrimSpace(w.exec("sed", "-n", `s/^SigCgt:\s*//p`, fmt.Sprintf("/proc/%d/status", pid)))
+		signals, err := strconv.ParseUint(caught, 16, 64)
+		if err == nil && signals&(1<<(syscall.SIGTERM-1)) != 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("it catches %q: %v", caught, err)
 		}
 	}
 }
