@@ -30,6 +30,7 @@ func (s *soak) run(ctx context.Context) (clean bool, err error) {
 		return false, err
 	}
 	fmt.Fprintf(s.out, "after the warm-up: %s\n", first)
+	before := s.load.finished
 	last, err := s.leg(ctx, s.long)
 	if err != nil {
 		return false, err
@@ -38,7 +39,8 @@ func (s *soak) run(ctx context.Context) (clean bool, err error) {
 	fmt.Fprintf(s.out, "soak: jobs=%d cuts=%d failed=%d heap_mib=%.1f→%.1f goroutines=%d→%d sockets=%d→%d\n",
 		s.load.finished, s.world.cutter.cuts.Load(), failed, mib(first.heap), mib(last.heap),
 		first.goroutines, last.goroutines, first.sockets, last.sockets)
-	if err := s.allowed.exceeded(first, last); err != nil {
+	recent := min(s.load.finished-before, int(s.rate*eventsFor.Seconds()))
+	if err := s.allowed.exceeded(first, last, recent); err != nil {
 		return false, err
 	}
 	return failed == 0, nil

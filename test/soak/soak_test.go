@@ -29,21 +29,23 @@ func TestExceeded(t *testing.T) {
 	allowed := tolerance{heapShare: 0.5, goroutines: 2, sockets: 1}
 	first := held{heap: 10 << 20, goroutines: 100, sockets: 10}
 	for _, tc := range []struct {
-		name string
-		last held
-		want string
+		name   string
+		last   held
+		recent int
+		want   string
 	}{
-		{"as before", first, ""},
-		{"less", held{heap: 1, goroutines: 1, sockets: 1}, ""},
-		{"as much as may be", held{heap: 15 << 20, goroutines: 102, sockets: 11}, ""},
-		{"heap", held{heap: 16 << 20, goroutines: 100, sockets: 10}, "the heap has grown from 10.0 to 16.0 MiB, beyond 15.0"},
-		{"goroutines", held{heap: 10 << 20, goroutines: 103, sockets: 10}, "there were 100 goroutines and are 103, more than 102"},
-		{"sockets", held{heap: 10 << 20, goroutines: 100, sockets: 12}, "there were 10 sockets and are 12, more than 11"},
+		{"as before", first, 0, ""},
+		{"less", held{heap: 1, goroutines: 1, sockets: 1}, 0, ""},
+		{"as much as may be", held{heap: 15 << 20, goroutines: 102, sockets: 11}, 0, ""},
+		{"events", held{heap: 16 << 20, goroutines: 100, sockets: 10}, 256, ""},
+		{"heap", held{heap: 16 << 20, goroutines: 100, sockets: 10}, 0, "the heap has grown from 10.0 to 16.0 MiB, beyond 15.0"},
+		{"goroutines", held{heap: 10 << 20, goroutines: 103, sockets: 10}, 0, "there were 100 goroutines and are 103, more than 102"},
+		{"sockets", held{heap: 10 << 20, goroutines: 100, sockets: 12}, 0, "there were 10 sockets and are 12, more than 11"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			if err := allowed.exceeded(first, tc.last); err != nil {
+			if err := allowed.exceeded(first, tc.last, tc.recent); err != nil {
 				got = err.Error()
 			}
 			if got != tc.want {
