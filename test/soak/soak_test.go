@@ -19,7 +19,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !clean || strings.Contains(out.String(), "soak: jobs=0 ") || strings.Contains(out.String(), "cuts=0 heap") {
+	if !clean || strings.Contains(out.String(), "soak: jobs=0 ") || strings.Contains(out.String(), " cuts=0 failed=") {
 		t.Fail()
 	}
 }
