@@ -131,7 +131,9 @@ func disturbed(ctx context.Context, s *site, sc scenario, p point, r reference) 
 		return none
 	})
 	if err := w.run(ctx, sc.during); err != nil {
-		o.found = append(o.found, finding{stuck, err.Error()})
+		if o.err = ctx.Err(); o.err == nil {
+			o.found = append(o.found, finding{stuck, err.Error()})
+		}
 		return o
 	}
 	o.found, o.err = w.settle(ctx, r.shapes, sc.check)

@@ -134,7 +134,7 @@ var (
 	anyHash    = regexp.MustCompile(`[0-9a-f]{8,}`)
 	// Into how many ConfigMaps an output is cut depends on how much of it was left for the end. A tail with the mark of what
 	// is no UTF-8 in it is one of random bytes.
-	ofOneRun = regexp.MustCompile(`^\.status\.(pid: |durationMillis: |outputConfigMaps\[|pausedSeconds: |std(out|err)Tail: (?s:.*)\x{FFFD})`)
+	ofOneRun = regexp.MustCompile(`^\.status\.(pid: |duration(Millis)?: |outputConfigMaps\[|pausedSeconds: |std(out|err)Tail: (?s:.*)\x{FFFD})`)
 )
 
 // shape returns what of an object is the same in every run, a line for each field.

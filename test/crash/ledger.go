@@ -60,7 +60,7 @@ func (l ledger) left(of func(commandRun) bool) ([]string, error) {
 
 // isProcessOf tells a process of an attempt from one that is dead, and from another that got its number.
 func isProcessOf(number string, r commandRun) bool {
-	environment, err := os.ReadFile(filepath.Join("/proc", number, "environ"))
+	environment, err := os.ReadFile(filepath.Join("/proc", number, "environ")) //nolint:gosec // a number that our own script wrote
 	return err == nil && slices.ContainsFunc(bytes.Split(environment, []byte{0}), func(variable []byte) bool {
 		return string(variable) == fmt.Sprintf("WRENN_EXEC_ID=%s-%d", r.job, r.attempt)
 	})
@@ -68,7 +68,7 @@ func isProcessOf(number string, r commandRun) bool {
 
 // lines reads a file of lines that begin with an attempt. There is none before the first.
 func (l ledger) lines(name string, take func(of commandRun, rest string)) error {
-	content, err := os.ReadFile(filepath.Join(l.dir, name))
+	content, err := os.ReadFile(filepath.Join(l.dir, name)) //nolint:gosec // in a directory of our own
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -132,8 +132,12 @@ func execScenarios() []scenario {
 	}
 	for i := range all {
 		all[i].commands, all[i].check, all[i].spares = true, everyAttemptRan, isPoll
-		if i > 0 { // what befalls what an operator hears is the same for all
+		switch all[i].name {
+		case "exec-run": // all of them
+		case "exec-output":
 			all[i].mishaps = []mishap{failsBefore, failsAfter, answerLost, killed}
+		default: // a failed answer is much like a lost one, and those two have each kind of effect
+			all[i].mishaps = []mishap{failsBefore, answerLost, killed}
 		}
 	}
 	return all

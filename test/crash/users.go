@@ -65,13 +65,13 @@ func sandbox(name string, changes ...func(*v1alpha1.Sandbox)) step {
 }
 
 // edit changes a Sandbox.
-func edit(name string, change func(*v1alpha1.Sandbox)) step { return changes(name, change) }
+func edit(name string, change func(*v1alpha1.Sandbox)) step { return editObject(name, change) }
 
 // editJob changes an ExecJob.
-func editJob(name string, change func(*v1alpha1.ExecJob)) step { return changes(name, change) }
+func editJob(name string, change func(*v1alpha1.ExecJob)) step { return editObject(name, change) }
 
-// changes changes an object, whoever else writes to it.
-func changes[T any, P interface {
+// editObject changes an object, whoever else writes to it.
+func editObject[T any, P interface {
 	*T
 	client.Object
 }](name string, change func(P),
