@@ -47,7 +47,7 @@ const (
 	ReasonFileSourceNotFound = "FileSourceNotFound"
 	// ReasonCredentialWithheld says that spec.files or spec.env refer to the Secret's key that a Connection of the namespace
 	// has its credential in. No sandbox is given that. Waiting.
-	ReasonCredentialWithheld = "CredentialWithheld"
+	ReasonCredentialWithheld = "CredentialWithheld" //nolint:gosec // the name of a reason
 	// ReasonLimitReached says that the connection has as many sandboxes as its limits.maxSandboxes allows. Waiting.
 	ReasonLimitReached = "LimitReached"
 	// ReasonExpiring says that the end of the sandbox's life has come and its remote is being destroyed.
