@@ -85,9 +85,10 @@ func judge(ctx context.Context, sandbox *v1alpha1.Sandbox, jobs []v1alpha1.ExecJ
 		Expect(job.Status.Attempts).To(BeEquivalentTo(1), job.Name)
 		for stream, stored := range storedStreams(ctx, &job) {
 			wrote := guest(ctx, sandbox, "cat "+job.Name+"."+stream)
-			// Not Equal, which would print all of either.
-			Expect(stored == wrote).To(BeTrue(), "%s wrote %d bytes to %s, and %d that are not the same are stored",
-				job.Name, len(wrote), stream, len(stored))
+			if stored != wrote { // Expect would print all of either
+				Fail(fmt.Sprintf("%s wrote %d bytes to %s, and %d that are not the same are stored",
+					job.Name, len(wrote), stream, len(stored)))
+			}
 		}
 	}
 	Expect(ran).To(ConsistOf(names), "what was run in "+sandbox.Name)

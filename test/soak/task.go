@@ -43,7 +43,7 @@ rm data
 func newTask(random *rand.Rand, o options, number int) (*v1alpha1.ExecJob, *task) {
 	data := make([]byte, random.IntN(largest))
 	for i := range data {
-		data[i] = byte(random.Uint32())
+		data[i] = byte(random.Uint32() & 0xff)
 	}
 	t := &task{stdout: data, stderr: data[:min(len(data), said)], made: time.Now()}
 	job := &v1alpha1.ExecJob{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprint("job-", number)}}

@@ -130,7 +130,7 @@ func (w *world) close() error {
 		errs = append(errs, w.site.Stop())
 	}
 	if w.dir != "" {
-		errs = append(errs, os.RemoveAll(w.dir))
+		errs = append(errs, os.RemoveAll(w.dir)) //nolint:gosec // G703: made by MkdirTemp
 	}
 	return errors.Join(errs...)
 }
