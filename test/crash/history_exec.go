@@ -18,7 +18,7 @@ type jobHistory struct {
 	// attempts is how many its status has told of at the most, and remotes are where each was made.
 	attempts int32
 	remotes  map[int32]string
-	// finished tells that it was Complete or Failed.
+	// finished tells that it was Complete or Failed at some time.
 	finished bool
 }
 
@@ -36,7 +36,7 @@ func (h *history) seesJob(job *v1alpha1.ExecJob) {
 	if past.finished && (!isFinished(job) || job.Status.Attempts > past.attempts) {
 		h.broken = append(h.broken, fmt.Sprintf("ExecJob %s was finished, and is at attempt %d", job.Name, job.Status.Attempts))
 	}
-	past.finished = isFinished(job)
+	past.finished = past.finished || isFinished(job)
 	past.attempts = max(past.attempts, job.Status.Attempts)
 	if id := job.Status.SandboxID; id != "" {
 		past.remotes[job.Status.Attempts] = id
