@@ -70,7 +70,7 @@ func (w *world) remotes(here map[types.UID]bool) (found []remoteFacts) {
 	defer h.mu.Unlock()
 	for _, row := range rows {
 		over := row.Status == wrenndev.StatusStopped || row.Status == wrenndev.StatusError
-		maker, made := h.owners[row.TimeoutSec]
+		maker, made := h.maker(row)
 		owner, had := h.had[row.ID]
 		if !had {
 			owner = maker

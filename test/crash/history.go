@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,9 +21,11 @@ import (
 // history is what was seen of a world from its beginning: every version of every object, and what became of the remotes.
 type history struct {
 	mu sync.Mutex
-	// owners tell for which Sandbox a remote was made, by the idle timeout that it carries: a token, or that of the spec,
-	// of which no two Sandboxes that are there at a time may have the same.
-	owners map[int32]types.UID
+	// owners tell for which Sandboxes a remote may have been made, by the idle timeout that it carries: a token, or that of
+	// the spec, of which no two Sandboxes that are there at a time may have the same. The oldest is the first.
+	owners map[int32][]types.UID
+	// begun is when somebody was about to make a Sandbox.
+	begun map[types.UID]time.Time
 	// names of the Sandboxes.
 	names map[types.UID]string
 	// had are the Sandboxes whose status has named a remote.
@@ -50,7 +53,7 @@ type fate struct {
 
 func newHistory() *history {
 	return &history{
-		owners: map[int32]types.UID{}, names: map[types.UID]string{}, had: map[string]types.UID{}, ends: map[string]time.Time{},
+		owners: map[int32][]types.UID{}, begun: map[types.UID]time.Time{}, names: map[types.UID]string{}, had: map[string]types.UID{}, ends: map[string]time.Time{},
 		byHand: map[string]fate{}, letGo: map[types.UID]bool{}, orphaned: map[types.UID]bool{},
 		jobs: map[types.UID]jobHistory{},
 	}
@@ -96,10 +99,10 @@ func (h *history) sees(obj client.Object) {
 		Token int32 `json:"token"`
 	}
 	if json.Unmarshal([]byte(sandbox.Annotations[v1alpha1.AnnotationCreateIntent]), &intent) == nil && intent.Token != 0 {
-		h.owners[-intent.Token] = sandbox.UID
+		h.owns(sandbox.UID, -intent.Token)
 	}
 	if idle := sandbox.Spec.IdleTimeoutSeconds; idle != nil && *idle > 0 {
-		h.owners[*idle] = sandbox.UID
+		h.owns(sandbox.UID, *idle)
 	}
 	if id := sandbox.Status.SandboxID; id != "" {
 		h.had[id] = sandbox.UID
@@ -107,6 +110,30 @@ func (h *history) sees(obj client.Object) {
 	if ttl := sandbox.Spec.TTLSeconds; ttl > 0 && ttl <= shortLife || sandbox.Spec.ShutdownTime != nil {
 		h.letGo[sandbox.UID] = true
 	}
+}
+
+// owns notes that a Sandbox may have remotes made that carry an idle timeout.
+func (h *history) owns(uid types.UID, timeout int32) {
+	if !slices.Contains(h.owners[timeout], uid) {
+		h.owners[timeout] = append(h.owners[timeout], uid)
+	}
+}
+
+// begins notes that a Sandbox was made by somebody who began at a time.
+func (h *history) begins(uid types.UID, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.begun[uid] = at
+}
+
+// maker is the Sandbox that a remote was made for: the latest of those that may be which was there before it.
+func (h *history) maker(remote wrenndev.SandboxInfo) (maker types.UID, ok bool) {
+	for _, uid := range h.owners[remote.TimeoutSec] {
+		if !ok || !remote.Created.Before(h.begun[uid]) {
+			maker, ok = uid, true
+		}
+	}
+	return maker, ok
 }
 
 // deletes notes that somebody is about to delete a Sandbox.

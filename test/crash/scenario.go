@@ -76,7 +76,12 @@ func creates(obj func(w *world) client.Object) step {
 	return func(ctx context.Context, w *world) error {
 		made := obj(w)
 		made.SetNamespace(w.namespace)
-		return w.site.api.Create(ctx, made)
+		began := time.Now()
+		if err := w.site.api.Create(ctx, made); err != nil {
+			return err
+		}
+		w.history.begins(made.GetUID(), began)
+		return nil
 	}
 }
 
