@@ -107,6 +107,9 @@ func (h *history) sees(obj client.Object) {
 	if id := sandbox.Status.SandboxID; id != "" {
 		h.had[id] = sandbox.UID
 	}
+	if !sandbox.DeletionTimestamp.IsZero() { // somebody may change his mind while it is held
+		h.orphaned[sandbox.UID] = sandbox.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan
+	}
 	if ttl := sandbox.Spec.TTLSeconds; ttl > 0 && ttl <= shortLife || sandbox.Spec.ShutdownTime != nil {
 		h.letGo[sandbox.UID] = true
 	}
