@@ -39,7 +39,7 @@ test: test-unit test-sweep test-fuzz test-e2e ## Everything
 test-unit: control-plane ## Tests of the packages, with the race detector, against a real API server where they need one
 	go test -race -timeout 45m $(TESTFLAGS) $$(go list ./... | grep -Ev '/test/(e2e|crash|soak)$$')
 
-# Without the race detector, which makes it ten times as long: what is swept is raced in its own packages.
+# Without the race detector, under which it takes a multiple of the time: what is swept is raced in its own packages.
 .PHONY: test-sweep
 test-sweep: control-plane ## A part of the crash sweep, and a short soak
 	go test -p 1 -timeout 30m $(TESTFLAGS) ./test/crash ./test/soak

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
 	"github.com/wrennhq/wrenn-operator/internal/connection"
 )
 
@@ -14,6 +16,13 @@ type news struct {
 	mu      sync.Mutex
 	changes []connection.Change
 	arrived chan struct{}
+}
+
+// hear has a controller told what a pool tells, for as long as the manager runs.
+func hear(mgr manager.Manager, pool *connection.Pool, to func(context.Context, connection.Change)) error {
+	n := newNews()
+	pool.Subscribe(n.add)
+	return mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return n.tell(ctx, to) }))
 }
 
 func newNews() *news { return &news{arrived: make(chan struct{}, 1)} }

@@ -34,13 +34,11 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.flights = newFlights[wrenn.Sandbox](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)
 	r.pings = newPings()
-	told := newNews()
-	r.Resolver.Pool.Subscribe(told.add)
-	hear := func(ctx context.Context) error { return told.tell(ctx, r.teamChanged) }
-	for _, each := range []manager.RunnableFunc{r.outliveFlights, hear} {
-		if err := mgr.Add(each); err != nil {
-			return err
-		}
+	if err := hear(mgr, r.Resolver.Pool, r.teamChanged); err != nil {
+		return err
+	}
+	if err := mgr.Add(manager.RunnableFunc(r.outliveFlights)); err != nil {
+		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("sandbox").

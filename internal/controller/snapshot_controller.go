@@ -76,18 +76,15 @@ func (r *SnapshotReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.wakeups = &wakeups{}
 	r.flights = newFlights[snapshotOutcome](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)
-	told := newNews()
-	r.Resolver.Pool.Subscribe(told.add)
-	hear := func(ctx context.Context) error { return told.tell(ctx, r.teamChanged) }
-	outlive := func(ctx context.Context) error {
+	if err := hear(mgr, r.Resolver.Pool, r.teamChanged); err != nil {
+		return err
+	}
+	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		<-ctx.Done()
 		r.flights.drain()
 		return nil
-	}
-	for _, each := range []manager.RunnableFunc{outlive, hear} {
-		if err := mgr.Add(each); err != nil {
-			return err
-		}
+	})); err != nil {
+		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("snapshot").

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -149,16 +148,14 @@ func TestCellsAreStopped(t *testing.T) {
 // awaitHeed waits until the client of a cell heeds SIGTERM. Before that, it ends by it without a word.
 func (w *world) awaitHeed(pid int32) {
 	w.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	eventually(w.t, func() error {
 		caught := strings.TrimSpace(w.exec("sed", "-n", `s/^SigCgt:\s*//p`, fmt.Sprintf("/proc/%d/status", pid)))
 		signals, err := strconv.ParseUint(caught, 16, 64)
-		if err == nil && signals&(1<<(syscall.SIGTERM-1)) != 0 {
-			return
+		if err == nil && signals&(1<<(syscall.SIGTERM-1)) == 0 {
+			err = fmt.Errorf("it catches %s", caught)
 		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("it catches %q: %v", caught, err)
-		}
-	}
+		return err
+	})
 }
 
 // A new operator finds a cell again, which is run once.

@@ -2,11 +2,12 @@ package execrun
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -50,24 +51,15 @@ func TestLaunchLeavesNoProcess(t *testing.T) {
 	eachShell(t, func(t *testing.T, h *home) {
 		h.launch(Command{Script: "echo out; echo err >&2"})
 		dir := []byte(h.path + "/")
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			var left []string
+		eventually(t, func() error {
 			lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-			if err != nil {
-				t.Fatal(err)
-			}
 			for _, path := range lines {
-				if line, err := os.ReadFile(path); err == nil && bytes.Contains(line, dir) { // it may have ended by now
-					left = append(left, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+				if line, unread := os.ReadFile(path); unread == nil && bytes.Contains(line, dir) { // it may have ended by now
+					err = errors.Join(err, fmt.Errorf("there is %s", bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
 				}
 			}
-			if len(left) == 0 {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("processes are left:\n%s", strings.Join(left, "\n"))
-			}
-		}
+			return err
+		})
 	})
 }
 

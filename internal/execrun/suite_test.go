@@ -154,6 +154,20 @@ func (w *world) attempt(c Command) Attempt {
 	}
 }
 
+// eventually waits until a check of what tells no news of itself finds nothing wrong.
+func eventually(t *testing.T, check func() error) {
+	t.Helper()
+	deadline, tick := time.After(patience), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for err := check(); err != nil; err = check() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within %s: %v", patience, err)
+		case <-tick.C:
+		}
+	}
+}
+
 // await waits for the progress of the job to be as wanted.
 func (w *world) await(what string, wanted func(Progress) bool) Progress {
 	w.t.Helper()
