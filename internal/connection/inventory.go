@@ -49,11 +49,13 @@ func (inv *inventory) observe(sandbox wrenn.Sandbox, at time.Time) {
 	inv.seen[sandbox.ID] = seenSandbox{sandbox: sandbox, at: at}
 }
 
-// forget drops a sandbox that no object has any more.
+// forget drops a sandbox that has ended and that no object has any more. One that is alive goes when a list lacks it.
 func (inv *inventory) forget(id string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
-	delete(inv.seen, id)
+	if inv.seen[id].sandbox.Status.Final() {
+		delete(inv.seen, id)
+	}
 }
 
 // replace takes in a whole list that was asked for at start, and returns the ids of the sandboxes that it shows in

@@ -76,6 +76,21 @@ func TestInventoryKeepsWhatHasEnded(t *testing.T) {
 	}
 }
 
+func TestInventoryForgetsNothingThatIsAlive(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	inv := newInventory()
+	inv.observe(wrenn.Sandbox{ID: "a", Status: wrenn.StatusRunning}, start)
+	inv.forget("a")
+	if alive, _ := inv.all(); len(alive) != 1 {
+		t.Errorf("alive: %+v", alive)
+	}
+	inv.replace(nil, start.Add(time.Second))
+	if s := inv.lookup("a"); s.Sandbox != nil {
+		t.Errorf("it is kept although the list lacks it: %+v", s)
+	}
+}
+
 func TestInventoryKnowsNothingBeforeTheFirstList(t *testing.T) {
 	t.Parallel()
 	if s := newInventory().lookup("a"); s.Sandbox != nil || s.Listed {

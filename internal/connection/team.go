@@ -157,7 +157,7 @@ func (t *Team) Lookup(id string) Sighting { return t.inventory.lookup(id) }
 // overrule it.
 func (t *Team) Observe(sandbox wrenn.Sandbox) { t.inventory.observe(sandbox, time.Now()) }
 
-// Forget drops what is known of a sandbox that no object has any more.
+// Forget drops what is known of a sandbox that has ended and that no object has any more.
 func (t *Team) Forget(id string) { t.inventory.forget(id) }
 
 // Sandboxes returns the sandboxes of the team that were last seen alive, and when the latest complete list was asked

@@ -74,7 +74,7 @@ func correlate(q correlateQuery) correlation {
 			alive = append(alive, remote)
 		}
 	}
-	oldestFirst(alive)
+	inOrder(alive)
 	candidates := slices.Concat(alive, pending)
 	rivals := slices.DeleteFunc(slices.Clone(q.rivals), func(rival attempt) bool { return !slices.ContainsFunc(candidates, rival.mayBe) })
 	marked := q.intent.Token != 0
@@ -93,10 +93,12 @@ func correlate(q correlateQuery) correlation {
 	switch own, left := q.deal(); {
 	case len(left) > 0:
 		return correlation{verdict: verdictUnknown, remotes: candidates}
-	case len(own) > 0:
-		return correlation{verdict: verdictFound, remotes: own}
-	default:
+	case len(own) == 0:
 		return correlation{verdict: verdictNone}
+	case own[0].Status == wrenn.StatusPending:
+		return correlation{verdict: verdictAbandoned, remotes: own}
+	default:
+		return correlation{verdict: verdictFound, remotes: own}
 	}
 }
 
@@ -107,15 +109,13 @@ func (q correlateQuery) early(rivals []attempt) bool {
 	})
 }
 
-// deal gives each attempt in the team, the earliest first, the oldest remote that may have come of it. It returns what
-// the attempt in question gets, and what is left that it might as well have got. Attempts that may have made the same
-// remote have asked for the same, and nothing has run in it yet: it does not matter who gets which, as long as all come
-// to the same answer.
+// deal gives each attempt in the team, the earliest first, the oldest remote that may have come of it; those that were
+// left half made last. It returns what the attempt in question gets, and what is left that it might as well have got.
+// Attempts that may have made the same remote have asked for the same, and nothing has run in it yet: it does not matter
+// who gets which, as long as all come to the same answer.
 func (q correlateQuery) deal() (own, left []wrenn.Sandbox) {
-	left = slices.DeleteFunc(slices.Clone(q.list), func(remote wrenn.Sandbox) bool {
-		return q.claimed[remote.ID] || remote.Status == wrenn.StatusPending
-	})
-	oldestFirst(left)
+	left = slices.DeleteFunc(slices.Clone(q.list), func(remote wrenn.Sandbox) bool { return q.claimed[remote.ID] })
+	inOrder(left)
 	attempts := append(slices.Clone(q.rivals), q.attempt)
 	slices.SortFunc(attempts, func(a, b attempt) int {
 		return cmp.Or(a.intent.Time.Compare(b.intent.Time), cmp.Compare(a.intent.ID, b.intent.ID))
@@ -138,7 +138,7 @@ func (a attempt) mayBe(remote wrenn.Sandbox) bool {
 	switch {
 	case remote.ID == a.intent.Replaces, remote.Template != a.request.Template:
 		return false
-	case remote.CreatedAt.Before(a.intent.Time.Add(-clockSkew)):
+	case remote.CreatedAt.Before(a.intent.Time.Add(-clockSkew)), a.intent.Earlier.have(remote):
 		return false
 	case a.intent.Token != 0:
 		return remote.TimeoutSec == -a.intent.Token
@@ -151,8 +151,10 @@ func (a attempt) mayBe(remote wrenn.Sandbox) bool {
 	}
 }
 
-func oldestFirst(remotes []wrenn.Sandbox) {
+// inOrder sorts remotes: the oldest first, those that were left half made last.
+func inOrder(remotes []wrenn.Sandbox) {
+	rank := map[wrenn.Status]int{wrenn.StatusPending: 1}
 	slices.SortFunc(remotes, func(a, b wrenn.Sandbox) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(rank[a.Status]-rank[b.Status], a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
 }

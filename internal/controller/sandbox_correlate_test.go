@@ -97,6 +97,8 @@ func TestCorrelateWithoutToken(t *testing.T) {
 	shared := []func(*correlateQuery){tokenless}
 	alone := []func(*correlateQuery){tokenless, exclusive}
 	fromSnapshot := append([]func(*correlateQuery){func(q *correlateQuery) { q.sized = false }}, alone...)
+	there := func(q *correlateQuery) { q.intent.Earlier = &earlierRemotes{Time: began, IDs: []string{"old"}} }
+	alongside := []func(*correlateQuery){tokenless, there, exclusive}
 	for name, tc := range map[string]correlateCase{
 		"nothing there":              {set: shared, want: verdictNone},
 		"shared, one":                {set: shared, list: []wrenn.Sandbox{listed("a", idling)}, want: verdictUnknown, ids: []string{"a"}},
@@ -108,6 +110,10 @@ func TestCorrelateWithoutToken(t *testing.T) {
 		"exclusive, another size":    {set: alone, list: []wrenn.Sandbox{listed("a", idling, larger)}, want: verdictNone},
 		"exclusive, snapshot's size": {set: fromSnapshot, list: []wrenn.Sandbox{listed("a", idling, larger)}, want: verdictFound, ids: []string{"a"}},
 		"exclusive, another timeout": {set: alone, list: []wrenn.Sandbox{listed("a")}, want: verdictNone},
+		"exclusive, one was there":   {set: alongside, list: []wrenn.Sandbox{listed("old", idling), listed("a", idling)}, want: verdictFound, ids: []string{"a"}},
+		"exclusive, it alone":        {set: alongside, list: []wrenn.Sandbox{listed("old", idling)}, want: verdictNone},
+		"shared, it alone":           {set: alongside[:2], list: []wrenn.Sandbox{listed("old", idling)}, want: verdictNone},
+		"exclusive, half made too":   {set: alone, list: []wrenn.Sandbox{listed("a", idling), listed("b", idling, pending)}, want: verdictUnknown, ids: []string{"a", "b"}},
 		"exclusive, made long after": {set: alone, list: []wrenn.Sandbox{listed("a", idling, late)}, want: verdictNone},
 	} {
 		t.Run(name, tc.run)
@@ -143,6 +149,9 @@ func TestCorrelateAmongRivals(t *testing.T) {
 		"one each, and the other is later":   {set: with(rival("r", later)), list: two, want: verdictFound, ids: []string{"a"}},
 		"at the same moment, by id":          {set: with(rival("a")), list: one, want: verdictNone},
 		"more than all have asked for":       {set: with(rival("r", later)), list: append([]wrenn.Sandbox{listed("c", idling)}, two...), want: verdictUnknown, ids: []string{"a", "b", "c"}},
+		"a half made one for the later":      {set: with(rival("r", earlier)), list: []wrenn.Sandbox{listed("a", idling, pending), listed("b", idling)}, want: verdictAbandoned, ids: []string{"a"}},
+		"a half made one for the other":      {set: with(rival("r", later)), list: []wrenn.Sandbox{listed("a", idling, pending), listed("b", idling)}, want: verdictFound, ids: []string{"b"}},
+		"all half made":                      {set: with(rival("r", later)), list: []wrenn.Sandbox{listed("a", idling, pending), listed("b", idling, pending)}, want: verdictAbandoned, ids: []string{"a", "b"}},
 		"the other is under way":             {set: with(rival("r", later, flying)), list: one, want: verdictEarly},
 		"the other is not settled":           {set: with(rival("r", earlier, unsettled)), list: one, want: verdictEarly},
 		"nothing there for anybody":          {set: with(rival("r", unsettled)), want: verdictNone},

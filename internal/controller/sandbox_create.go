@@ -41,8 +41,12 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 		return working(v1alpha1.ReasonLimitReached, fmt.Sprintf("the team of %s has as many sandboxes as its spec.limits.maxSandboxes allows: "+
 			"delete others, or raise it", view.key)).after(limitInterval), nil
 	}
-	through := v1alpha1.BoundConnection{Kind: view.key.Kind, Name: view.key.Name, Fingerprint: view.team.Fingerprint}
-	intent := newCreateIntent(clusterBits(r.ClusterUID), through, request, view.team.TakesTokens(), view.sandbox.Status.SandboxID)
+	through := v1alpha1.BoundConnection{Kind: view.key.Kind, Name: view.key.Name, Fingerprint: team.Fingerprint}
+	intent := newCreateIntent(clusterBits(r.ClusterUID), through, request, team.TakesTokens(), view.sandbox.Status.SandboxID)
+	if intent.Token == 0 {
+		list, _ := team.Sandboxes()
+		intent.Earlier = earlierThan(r.attempt(view.sandbox, intent), list)
+	}
 	err = r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
 		controllerutil.AddFinalizer(sandbox, v1alpha1.Finalizer)
 		return intent.writeTo(sandbox)

@@ -31,6 +31,8 @@ type createIntent struct {
 	Connection v1alpha1.BoundConnection `json:"connection"`
 	// Replaces is the id of the remote that the new one takes the place of.
 	Replaces string `json:"replaces,omitempty"`
+	// Earlier are the remotes that were there before. Only an attempt without a token needs to tell them from its own.
+	Earlier *earlierRemotes `json:"earlier,omitempty"`
 }
 
 // newCreateIntent returns the intent of one more attempt.
