@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
@@ -16,7 +17,12 @@ var shared *site
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
-	var err error
+	// A check of the model takes seconds. The flag, where it is given, is read later and says otherwise.
+	err := flag.Set("rapid.checks", "15")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	shared, err = newSite(context.Background(), "../../config/crd/bases", os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
