@@ -31,6 +31,10 @@ const (
 // unusedWithin is how soon after its creation a remote must have ended for it to be certain that nothing had run in it.
 const unusedWithin = 30 * time.Second
 
+// bootsWithin is how soon after its creation a remote must have started for that to be its boot. A later start is a
+// resume, and something may have run before it.
+const bootsWithin = 10 * time.Second
+
 // sandboxView is a Sandbox as one reconcile sees it.
 type sandboxView struct {
 	sandbox *v1alpha1.Sandbox
@@ -280,11 +284,12 @@ func stateOfRemote(status wrenn.Status) remoteState {
 }
 
 // unused tells that a remote ended before anything can have run in it. It compares the service's times with each other
-// only.
+// only. To start counts as activity there; the times are whole seconds.
 func unused(remote wrenn.Sandbox) bool {
 	return remote.Status.Final() &&
 		remote.LastUpdatedAt.Sub(remote.CreatedAt) <= unusedWithin &&
-		remote.LastActiveAt.Sub(remote.CreatedAt) <= time.Second
+		remote.StartedAt.Sub(remote.CreatedAt) <= bootsWithin &&
+		remote.LastActiveAt.Sub(remote.StartedAt) <= time.Second
 }
 
 // snapshotting tells whether a Snapshot of the Sandbox is being taken: by this process, or by one before it that has

@@ -49,3 +49,37 @@ func TestSandboxCreateThatIsStoredIsDoneWith(t *testing.T) {
 		})
 	}
 }
+
+// Whether something can have run in a remote does not depend on how long it took to boot.
+func TestUnused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status                 wrenn.Status
+		started, active, ended time.Duration
+		unused                 bool
+	}{
+		"ended at once":               {status: wrenn.StatusStopped, unused: true},
+		"ended after a while":         {status: wrenn.StatusStopped, ended: 30 * time.Second, unused: true},
+		"ended long after":            {status: wrenn.StatusStopped, ended: 31 * time.Second},
+		"after a slow boot":           {status: wrenn.StatusError, started: 4 * time.Second, active: 4 * time.Second, ended: 9 * time.Second, unused: true},
+		"over a change of the second": {status: wrenn.StatusStopped, active: time.Second, ended: 2 * time.Second, unused: true},
+		"used":                        {status: wrenn.StatusStopped, active: 2 * time.Second, ended: 3 * time.Second},
+		"used after a slow boot":      {status: wrenn.StatusStopped, started: 4 * time.Second, active: 6 * time.Second, ended: 9 * time.Second},
+		"resumed":                     {status: wrenn.StatusStopped, started: 11 * time.Second, active: 11 * time.Second, ended: 12 * time.Second},
+		"running":                     {status: wrenn.StatusRunning},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			remote := wrenn.Sandbox{
+				Status: test.status, CreatedAt: began, StartedAt: began.Add(test.started),
+				LastActiveAt: began.Add(test.active), LastUpdatedAt: began.Add(test.ended),
+			}
+			if got := unused(remote); got != test.unused {
+				t.Errorf("unused: %t", got)
+			}
+		})
+	}
+	if !unused(wrenn.Sandbox{Status: wrenn.StatusStopped, CreatedAt: began, LastUpdatedAt: began.Add(time.Second)}) {
+		t.Error("one that never started was used")
+	}
+}

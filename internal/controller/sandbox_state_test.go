@@ -188,8 +188,8 @@ func (w *world) use(sandbox *v1alpha1.Sandbox) {
 		if err != nil {
 			return err
 		}
-		if remote.LastActiveAt.Sub(remote.CreatedAt) <= time.Second {
-			return fmt.Errorf("created %s, active %s", remote.CreatedAt, remote.LastActiveAt)
+		if remote.LastActiveAt.Sub(remote.StartedAt) <= time.Second {
+			return fmt.Errorf("started %s, active %s", remote.StartedAt, remote.LastActiveAt)
 		}
 		return nil
 	})

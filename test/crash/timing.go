@@ -16,7 +16,7 @@ const (
 	shortLife, shortIdle = 60, 60
 	// staleFor is how long an operator hears of no change when it is to be stale.
 	staleFor = 700 * time.Millisecond
-	// usedAfter is how long after its creation a remote must be used for Wrenn's times, which are whole seconds, to show it.
+	// usedAfter is how long after its start a remote must be used for Wrenn's times, which are whole seconds, to show it.
 	usedAfter = time.Second
 	// streamFor is how long a stream lasts that is cut.
 	streamFor = 150 * time.Millisecond

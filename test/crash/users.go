@@ -178,7 +178,7 @@ func mayIdle(name string) step {
 	})
 }
 
-// used has something run in the remote of a Sandbox, long enough after its creation to be seen in Wrenn's times.
+// used has something run in the remote of a Sandbox, long enough after its start to be seen in Wrenn's times.
 func used(name string) step {
 	return remoteOf(name, func(ctx context.Context, w *world, id string) error {
 		handle := w.hands.Sandbox(id)
@@ -190,8 +190,8 @@ func used(name string) step {
 			if err != nil {
 				return err
 			}
-			if active := now.LastActiveAt.Sub(now.CreatedAt); active <= usedAfter {
-				return fmt.Errorf("last used %s after its creation", active)
+			if active := now.LastActiveAt.Sub(now.StartedAt); active <= usedAfter {
+				return fmt.Errorf("last used %s after its start", active)
 			}
 			return nil
 		})
