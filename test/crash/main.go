@@ -32,7 +32,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
-	clean, err := run(ctx, os.Args[1:], os.Stdout)
+	clean, err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
 	}
@@ -70,7 +70,7 @@ func parse(args []string) (options, error) {
 }
 
 // run runs the sweep and tells whether it found nothing.
-func run(ctx context.Context, args []string, out io.Writer) (clean bool, err error) {
+func run(ctx context.Context, args []string, out, progress io.Writer) (clean bool, err error) {
 	o, err := parse(args)
 	if err != nil {
 		return false, err
@@ -80,7 +80,10 @@ func run(ctx context.Context, args []string, out io.Writer) (clean bool, err err
 		return false, err
 	}
 	defer func() { err = errors.Join(err, shared.close()) }()
-	s := &sweep{site: shared, parallel: o.parallel, out: out, tells: o.point != "" || o.seed != 0, report: report{counts: map[class]int{}}}
+	s := &sweep{
+		site: shared, parallel: o.parallel, out: out, progress: progress,
+		tells: o.point != "" || o.seed != 0, report: report{counts: map[class]int{}},
+	}
 	if err := s.run(ctx, o); err != nil {
 		return false, err
 	}

@@ -15,6 +15,8 @@ type sweep struct {
 	out      io.Writer
 	// tells has the effects of each case be told.
 	tells bool
+	// progress is told now and then how far the sweep has come; nil for silence.
+	progress io.Writer
 
 	mu     sync.Mutex
 	report report
@@ -71,6 +73,9 @@ func (s *sweep) takes(o outcome) {
 	}
 }
 
+// toldEvery is after how many cases the progress is told.
+const toldEvery = 100
+
 // each runs jobs, as many at a time as the sweep allows.
 func (s *sweep) each(ctx context.Context, jobs []func(context.Context) outcome) {
 	queue := make(chan func(context.Context) outcome)
@@ -82,9 +87,12 @@ func (s *sweep) each(ctx context.Context, jobs []func(context.Context) outcome) 
 			}
 		})
 	}
-	for _, job := range jobs {
+	for i, job := range jobs {
 		if ctx.Err() != nil {
 			break
+		}
+		if s.progress != nil && i > 0 && i%toldEvery == 0 {
+			fmt.Fprintf(s.progress, "crash: %d of %d cases begun\n", i, len(jobs))
 		}
 		queue <- job
 	}
