@@ -141,23 +141,24 @@ func disturbed(ctx context.Context, s *site, sc scenario, p point, r reference) 
 	return o
 }
 
-// settle waits until nothing is wrong and nothing happens any more, and returns what is wrong where that does not come.
-// It gives up early when nothing happens for long and something is wrong all the same.
+// settle waits until nothing happens any more and nothing is wrong, and returns what is wrong where that does not come.
+// It gives up early when nothing happens for long and something is wrong all the same. While something happens it does
+// not look: that costs the API server more than what happens.
 func (w *world) settle(ctx context.Context, shapes map[string][]string, check func(context.Context, *world) ([]finding, error)) ([]finding, error) {
 	deadline := time.Now().Add(patience)
 	for {
-		found, err := w.wrong(ctx, shapes, check)
-		switch {
-		case err != nil:
-			return nil, err
-		case len(found) == 0 && w.wire.quiet(quietFor):
-			return nil, nil
-		case len(found) > 0 && w.wire.quiet(10*quietFor):
-			return found, nil
-		case time.Now().After(deadline) && len(found) == 0:
-			return []finding{{stuck, "the operator does not come to rest"}}, nil
-		case time.Now().After(deadline):
-			return found, nil
+		if late := time.Now().After(deadline); late || w.wire.quiet(quietFor) {
+			found, err := w.wrong(ctx, shapes, check)
+			switch {
+			case err != nil:
+				return nil, err
+			case len(found) == 0 && w.wire.quiet(quietFor):
+				return nil, nil
+			case len(found) > 0 && (late || w.wire.quiet(10*quietFor)):
+				return found, nil
+			case late:
+				return []finding{{stuck, "the operator does not come to rest"}}, nil
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -54,7 +54,7 @@ func (w *world) run(ctx context.Context, steps []step) error {
 // eventually waits until check succeeds.
 func eventually(ctx context.Context, check func() error) error {
 	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(60 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := check()
