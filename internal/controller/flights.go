@@ -25,7 +25,9 @@ type flights[R any] struct {
 type flight[R any] struct {
 	name    types.NamespacedName
 	purpose string
-	done    bool
+	// undo takes back what it has brought, should its object be gone; nil where there is nothing to take back.
+	undo func(context.Context, R) error
+	done bool
 	// landedAt, result and err are there when done.
 	landedAt time.Time
 	result   R
@@ -55,6 +57,28 @@ func (f *flights[R]) launch(uid types.UID, name types.NamespacedName, purpose st
 		f.landed(name)
 	})
 	return true
+}
+
+// undoable says how to take back what an object's flight brings, or has brought.
+func (f *flights[R]) undoable(uid types.UID, undo func(context.Context, R) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if found := f.byUID[uid]; found != nil {
+		found.undo = undo
+	}
+}
+
+// strays returns the flights of objects of a name that have landed, but for those of one of these objects.
+func (f *flights[R]) strays(name types.NamespacedName, but types.UID) map[types.UID]flight[R] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	found := map[types.UID]flight[R]{}
+	for uid, each := range f.byUID {
+		if each.done && each.name == name && uid != but {
+			found[uid] = *each
+		}
+	}
+	return found
 }
 
 // of returns an object's flight.

@@ -45,7 +45,7 @@ type SandboxReconciler struct {
 	Resolver *connection.Resolver
 	// Recorder records events.
 	Recorder events.EventRecorder
-	// Direct reads Secrets and ConfigMaps from the API server itself.
+	// Direct reads Secrets, ConfigMaps, and what is to be certain, from the API server itself.
 	Direct client.Reader
 	// Holds are the remotes that Snapshots are being taken of.
 	Holds *Holds
@@ -72,8 +72,12 @@ type SandboxReconciler struct {
 func (r *SandboxReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var sandbox v1alpha1.Sandbox
 	if err := r.Get(ctx, req.NamespacedName, &sandbox); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if client.IgnoreNotFound(err) != nil {
+			return ctrl.Result{}, err
+		}
+		return ctrl.Result{RequeueAfter: r.reclaim(ctx, req.NamespacedName, "")}, nil
 	}
+	unreclaimed := r.reclaim(ctx, req.NamespacedName, sandbox.UID)
 	if !sandbox.DeletionTimestamp.IsZero() && !hasFinalizer(&sandbox) {
 		return ctrl.Result{}, nil
 	}
@@ -85,7 +89,7 @@ func (r *SandboxReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if err != nil {
 		return retryConflict(err)
 	}
-	stands = stands.atTheLatest(view.lifeLeft)
+	stands = stands.atTheLatest(view.lifeLeft).atTheLatest(unreclaimed)
 	if stands.quiet {
 		return stands.result(), nil
 	}

@@ -72,7 +72,12 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 	})
 	if !launched {
 		leave()
+		return unchanged().after(r.Timing.ShowAfter), nil
 	}
+	r.flights.undoable(view.sandbox.UID, func(ctx context.Context, made wrenn.Sandbox) error {
+		_, err := destroyRemote(ctx, team, made.ID)
+		return err
+	})
 	return unchanged().after(r.Timing.ShowAfter), nil
 }
 

@@ -26,6 +26,7 @@ const (
 	purposeFind    = "find"
 	purposeFiles   = "files"
 	purposePing    = "ping"
+	purposeReclaim = "reclaim"
 )
 
 // unusedWithin is how soon after its creation a remote must have ended for it to be certain that nothing had run in it.
