@@ -79,6 +79,17 @@ func awaitOne(w *world, sandbox *v1alpha1.Sandbox) {
 	})
 }
 
+// awaitArrival waits until the first create has arrived at the service.
+func awaitArrival(w *world) {
+	w.t.Helper()
+	eventually(w, "the create has arrived", func() error {
+		if len(w.wrenn.Sandboxes()) == 0 {
+			return fmt.Errorf("requests: %+v", w.wrenn.Requests())
+		}
+		return nil
+	})
+}
+
 // A call that fails, or whose answer is lost, does not matter to a pause, a resume or a destroy.
 func TestSandboxCallFaults(t *testing.T) {
 	t.Parallel()
@@ -122,12 +133,7 @@ func TestSandboxSurvivesTheOperator(t *testing.T) {
 			w.wrenn.Faults().Add(fault)
 			sandbox := w.sandbox("survivor")
 			w.create(sandbox)
-			eventually(w, "the create has arrived", func() error {
-				if len(w.wrenn.Sandboxes()) == 0 {
-					return fmt.Errorf("requests: %+v", w.wrenn.Requests())
-				}
-				return nil
-			})
+			awaitArrival(w)
 			w.stop()
 			w.startOperator()
 			awaitOne(w, sandbox)

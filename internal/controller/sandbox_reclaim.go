@@ -4,11 +4,9 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
 
@@ -29,7 +27,7 @@ func (r *SandboxReconciler) reclaim(ctx context.Context, name types.NamespacedNa
 			logf.FromContext(ctx).Info("destroying what was made for a Sandbox that is gone", "uid", uid, "remote", stray.result.ID)
 			r.flights.clear(uid)
 			r.flights.launch(uid, name, purposeReclaim, r.Timing.Call, func(ctx context.Context) (wrenn.Sandbox, error) {
-				return r.takeBack(ctx, uid, stray)
+				return r.takeBack(ctx, stray)
 			})
 			r.flights.undoable(uid, stray.undo)
 		}
@@ -37,15 +35,15 @@ func (r *SandboxReconciler) reclaim(ctx context.Context, name types.NamespacedNa
 	return after
 }
 
-// takeBack destroys what a flight has made, unless the API server itself says that the Sandbox is there: then its intent
-// leads to it. It returns the remote where that is still to be destroyed.
-func (r *SandboxReconciler) takeBack(ctx context.Context, uid types.UID, stray flight[wrenn.Sandbox]) (wrenn.Sandbox, error) {
-	var sandbox v1alpha1.Sandbox
-	switch err := r.Direct.Get(ctx, stray.name, &sandbox); {
-	case err == nil && sandbox.UID == uid:
-		return wrenn.Sandbox{}, nil
-	case err != nil && !apierrors.IsNotFound(err):
+// takeBack destroys what a flight has made, unless some Sandbox claims it by what the API server itself has: the one that
+// it was made for is there, or a person has given it to another. It returns the remote where that is still to be destroyed.
+func (r *SandboxReconciler) takeBack(ctx context.Context, stray flight[wrenn.Sandbox]) (wrenn.Sandbox, error) {
+	claims, err := storedClaims(ctx, r.Direct)
+	if err != nil {
 		return stray.result, err
+	}
+	if claims.cover(stray.result) {
+		return wrenn.Sandbox{}, nil
 	}
 	if err := stray.undo(ctx, stray.result); err != nil {
 		return stray.result, err

@@ -1,11 +1,16 @@
 package controller
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
 )
 
@@ -31,12 +36,7 @@ func TestSandboxThatIsGoneLeavesNothing(t *testing.T) {
 			}
 			sandbox := w.sandbox("fleeting")
 			w.create(sandbox)
-			eventually(w, "the create has arrived", func() error {
-				if len(w.wrenn.Sandboxes()) == 0 {
-					return fmt.Errorf("requests: %+v", w.wrenn.Requests())
-				}
-				return nil
-			})
+			awaitArrival(w)
 			edit(w, sandbox, func(s *v1alpha1.Sandbox) { s.Finalizers = nil })
 			if err := w.api.Delete(w.ctx, sandbox); err != nil {
 				t.Fatal(err)
@@ -59,5 +59,29 @@ func TestSandboxThatIsGoneLeavesNothing(t *testing.T) {
 				t.Errorf("%d processes left behind", n)
 			}
 		})
+	}
+}
+
+// What a Sandbox claims is not taken back, whoever it was made for.
+func TestSandboxThatIsGoneTakesNothingFromAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	adopted, nobodys := "cl-"+strings.Repeat("a", 25), "cl-"+strings.Repeat("b", 25)
+	adopter := w.sandbox("adopter")
+	adopter.Spec.AdoptID = adopted
+	w.create(adopter)
+	var undone []string
+	r := &SandboxReconciler{Direct: w.api}
+	for _, id := range []string{adopted, nobodys} {
+		left, err := r.takeBack(w.ctx, flight[wrenn.Sandbox]{result: wrenn.Sandbox{ID: id}, undo: func(_ context.Context, made wrenn.Sandbox) error {
+			undone = append(undone, made.ID)
+			return nil
+		}})
+		if err != nil || left.ID != "" {
+			t.Errorf("%s: left %q, %v", id, left.ID, err)
+		}
+	}
+	if diff := cmp.Diff([]string{nobodys}, undone); diff != "" {
+		t.Error(diff)
 	}
 }
