@@ -177,6 +177,11 @@ type SandboxStatus struct {
 	// +optional
 	State SandboxState `json:"state,omitempty"`
 
+	// operatingMode is the spec.operatingMode that the sandbox was last brought to; Paused as soon as a pause is begun. It
+	// tells a pause that was declared, which a change of the spec ends, from one by the idle timeout.
+	// +optional
+	OperatingMode OperatingMode `json:"operatingMode,omitempty"`
+
 	// template that the remote sandbox was started from, as Wrenn tells.
 	// +optional
 	// +kubebuilder:validation:MinLength=1

@@ -37,7 +37,8 @@ func (r *SandboxReconciler) pause(view *sandboxView) standing {
 		return s
 	}
 	pausing := working(v1alpha1.ReasonPausing, "the sandbox is being paused")
-	if !view.observed.declaredPause {
+	if status := &view.sandbox.Status; status.OperatingMode != v1alpha1.OperatingModePaused {
+		status.OperatingMode = v1alpha1.OperatingModePaused
 		return pausing.after(soon)
 	}
 	team, handle := view.team, view.team.Client.Sandbox(view.sandbox.Status.SandboxID)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -307,18 +306,11 @@ func (r *SandboxReconciler) snapshotting(ctx context.Context, view *sandboxView)
 	}), err
 }
 
-// pausedByDeclaration tells whether a pause was, or may have been, the operator's doing. It was not where the status last
-// told of a sandbox that ran or idled; anything else, a resume that failed for instance, does not rule it out.
+// pausedByDeclaration tells whether a pause is, or may be, the operator's doing. What the conditions tell would not do:
+// trouble with the connection replaces it. An adopted sandbox was never brought to what the spec declares.
 func pausedByDeclaration(sandbox *v1alpha1.Sandbox) bool {
-	ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady)
-	if ready == nil {
-		return false
-	}
-	switch ready.Reason {
-	case v1alpha1.ReasonRunning, v1alpha1.ReasonIdlePaused, v1alpha1.ReasonSnapshotting, v1alpha1.ReasonHostMissing, v1alpha1.ReasonCreating:
-		return false
-	}
-	return true
+	mode := sandbox.Status.OperatingMode
+	return mode == v1alpha1.OperatingModePaused || mode == "" && sandbox.Spec.AdoptID != ""
 }
 
 func idleTimeout(sandbox *v1alpha1.Sandbox) int32 {

@@ -75,6 +75,38 @@ func TestSandboxIdlePause(t *testing.T) {
 	}
 }
 
+// What a Sandbox says of itself in between, after a restart too, does not have an idle pause taken for a declared one.
+func TestSandboxIdlePauseOutlastsTrouble(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	sandbox := w.sandbox("idle")
+	timeout := int32(3600)
+	sandbox.Spec.IdleTimeoutSeconds = &timeout
+	w.create(sandbox)
+	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+	id := sandbox.Status.SandboxID
+	if err := w.wrenn.SetStatus(id, wrenndev.StatusMissing); err != nil {
+		t.Fatal(err)
+	}
+	awaitReason(w, sandbox, v1alpha1.ReasonHostMissing)
+	w.stop()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "wrenn"}}
+	setKey := func(key string) {
+		edit(w, secret, func(s *corev1.Secret) { s.StringData = map[string]string{"apiKey": key} })
+	}
+	setKey("nonsense")
+	w.startOperator()
+	awaitReason(w, sandbox, v1alpha1.ReasonConnectionNotReady)
+	if err := w.wrenn.SetStatus(id, wrenndev.StatusPaused); err != nil {
+		t.Fatal(err)
+	}
+	setKey(w.wrenn.APIKey())
+	awaitReason(w, sandbox, v1alpha1.ReasonIdlePaused)
+	if n := w.calls(wrenndev.OpResume); n != 0 {
+		t.Errorf("%d resumes", n)
+	}
+}
+
 // Each cause is told in a condition, and repaired without any other touch.
 func TestSandboxWaitsForItsConnection(t *testing.T) {
 	t.Parallel()

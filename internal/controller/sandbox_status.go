@@ -15,6 +15,7 @@ import (
 // rest is where a Sandbox stands whose remote is as the spec asks.
 func (r *SandboxReconciler) rest(view *sandboxView) standing {
 	view.sandbox.Status.LastHandledWakeAt = wakeOf(view.sandbox)
+	view.sandbox.Status.OperatingMode = view.observed.mode
 	r.troubles.forget(view.sandbox.UID)
 	switch {
 	case view.observed.remote == remoteRunning:
