@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -166,7 +167,8 @@ func (r *ExecJobReconciler) forget(uid types.UID) {
 	r.recorded.Delete(uid)
 }
 
-// jobsOfSandbox are those that a change of their Sandbox may concern.
+// jobsOfSandbox are those that a change of their Sandbox may concern. One of a job's own that appears when the job is
+// finished, because the cache was behind or its creation was under way for long, is still to be ended.
 func (r *ExecJobReconciler) jobsOfSandbox(ctx context.Context, obj client.Object) []reconcile.Request {
 	var jobs v1alpha1.ExecJobList
 	if err := r.List(ctx, &jobs, client.InNamespace(obj.GetNamespace()), client.MatchingFields{indexExecJobSandbox: obj.GetName()}); err != nil {
@@ -174,7 +176,7 @@ func (r *ExecJobReconciler) jobsOfSandbox(ctx context.Context, obj client.Object
 	}
 	var found []reconcile.Request
 	for i := range jobs.Items {
-		if job := &jobs.Items[i]; !isFinished(job) || hasFinalizer(job) {
+		if job := &jobs.Items[i]; !isFinished(job) || hasFinalizer(job) || metav1.IsControlledBy(obj, job) {
 			found = append(found, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(job)})
 		}
 	}

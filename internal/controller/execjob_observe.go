@@ -74,10 +74,20 @@ func (r *ExecJobReconciler) observe(ctx context.Context, job *v1alpha1.ExecJob) 
 	return view, nil
 }
 
-// sandboxOf returns the Sandbox of a job's name for it, nil where there is none.
+// sandboxOf returns the Sandbox of a job's name for it, nil where there is none. A cache that is behind the job's must
+// neither have it fail nor have its own Sandbox forgotten: that the remote is gone is believed of the API server only.
 func (r *ExecJobReconciler) sandboxOf(ctx context.Context, job *v1alpha1.ExecJob) (*v1alpha1.Sandbox, error) {
+	sandbox, err := readSandbox(ctx, r, job)
+	if err != nil || !hasFinalizer(job) || job.Status.Attempts == 0 || !remoteGone(sandbox, job.Status.SandboxID) {
+		return sandbox, err
+	}
+	return readSandbox(ctx, r.Direct, job)
+}
+
+// readSandbox reads the Sandbox of a job's name for it, nil where there is none.
+func readSandbox(ctx context.Context, reader client.Reader, job *v1alpha1.ExecJob) (*v1alpha1.Sandbox, error) {
 	var sandbox v1alpha1.Sandbox
-	err := r.Get(ctx, client.ObjectKey{Namespace: job.Namespace, Name: sandboxNameOf(job)}, &sandbox)
+	err := reader.Get(ctx, client.ObjectKey{Namespace: job.Namespace, Name: sandboxNameOf(job)}, &sandbox)
 	if apierrors.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // there being none is an answer
 	}

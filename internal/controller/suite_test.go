@@ -107,7 +107,9 @@ type world struct {
 	metrics *Metrics
 	// direct is what the sweeper reads from the API server by, in place of the real client.
 	direct func(client.Reader) client.Reader
-	stop   func()
+	// jobsCache is what the ExecJob controller reads its cache by, in place of the real client.
+	jobsCache func(client.Client) client.Client
+	stop      func()
 }
 
 // newWorld starts one without an operator.
@@ -130,6 +132,8 @@ func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 		t: t, ctx: t.Context(), wrenn: server, api: api, writes: &countedWrites{}, showAfter: 300 * time.Millisecond,
 		orphans: OrphanTiming{Grace: patience, Look: 50 * time.Millisecond, Call: 10 * time.Second},
 		direct:  func(server client.Reader) client.Reader { return server },
+
+		jobsCache: func(cached client.Client) client.Client { return cached },
 	}
 	w.namespace = w.newNamespace()
 	return w
@@ -249,7 +253,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 			},
 		},
 		&ExecJobReconciler{
-			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Metrics: w.metrics,
+			Client: w.jobsCache(mgr.GetClient()), Direct: direct, Resolver: resolver, Recorder: recorder, Metrics: w.metrics,
 			Timing: ExecJobTiming{FirstRetry: 100 * time.Millisecond, SlowestRetry: 300 * time.Millisecond},
 		},
 		&OrphanSweeper{
