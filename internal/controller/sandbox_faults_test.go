@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -141,6 +142,41 @@ func TestSandboxSurvivesTheOperator(t *testing.T) {
 				t.Errorf("%d remotes were made, want 1: %+v", n, w.wrenn.Sandboxes())
 			}
 		})
+	}
+}
+
+// A list that still shows a create as half made is not believed where something is to be destroyed.
+func TestSandboxThatIsMadeAfterAllIsNotDestroyed(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	w.wrenn.Faults().Add(wrenndev.Fault{Kind: wrenndev.FaultAgentDelay, Op: wrenndev.OpCreate, Times: 1, Latency: wrenndev.Millis(time.Hour)})
+	sandbox := w.sandbox("late")
+	w.create(sandbox)
+	awaitArrival(w)
+	freshAgain := w.wrenn.Faults().Add(wrenndev.Fault{Kind: wrenndev.FaultStale, Op: wrenndev.OpList})
+	made := w.wrenn.Sandboxes()[0]
+	if made.Status != wrenndev.StatusPending {
+		t.Fatalf("it is %s", made.Status)
+	}
+	if err := w.wrenn.SetStatus(made.ID, wrenndev.StatusPaused); err != nil {
+		t.Fatal(err)
+	}
+	eventually(w, "the remote itself is asked about", func() error {
+		requests := w.wrenn.Requests()
+		if !slices.ContainsFunc(requests, func(r wrenndev.Request) bool { return r.Op == wrenndev.OpGet && r.Sandbox == made.ID }) {
+			return fmt.Errorf("requests: %+v", requests)
+		}
+		return nil
+	})
+	freshAgain()
+	eventually(w, "the Sandbox has it", func() error {
+		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(sandbox), sandbox); err != nil || sandbox.Status.SandboxID != made.ID {
+			return fmt.Errorf("status: %+v, error: %w", sandbox.Status, err)
+		}
+		return nil
+	})
+	if n := w.calls(wrenndev.OpDestroy); n != 0 {
+		t.Errorf("%d destroys", n)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+	"github.com/wrennhq/wrenn-operator/internal/connection"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
 )
 
@@ -173,14 +174,31 @@ func (r *SandboxReconciler) sweep(view *sandboxView, remotes []wrenn.Sandbox) st
 	team := view.team
 	r.launch(view, purposeSweep, r.Timing.Call, func(ctx context.Context) (last wrenn.Sandbox, err error) {
 		for _, remote := range remotes {
-			if last, err = destroyRemote(ctx, team, remote.ID); err != nil {
+			if last, err = r.destroyPending(ctx, team, remote.ID); err != nil {
 				return last, err
 			}
-			r.Metrics.resolved(createAbandoned)
 		}
 		return last, nil
 	})
 	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonCreateUnconfirmed, "a create was left half done; destroying what came of it"))
+}
+
+// destroyPending destroys a remote that was left half made, if it still is: the list may have been an old one, or the
+// create may have come to its end after all.
+func (r *SandboxReconciler) destroyPending(ctx context.Context, team *connection.Team, id string) (wrenn.Sandbox, error) {
+	now, err := team.Client.Sandbox(id).Get(ctx)
+	if err != nil {
+		return wrenn.Sandbox{}, err
+	}
+	if now.Status != wrenn.StatusPending {
+		team.Observe(*now)
+		return *now, nil
+	}
+	destroyed, err := destroyRemote(ctx, team, id)
+	if err == nil {
+		r.Metrics.resolved(createAbandoned)
+	}
+	return destroyed, err
 }
 
 // launchCalmly starts a flight of the Sandbox after which nothing is in transition.

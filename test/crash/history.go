@@ -156,14 +156,13 @@ func (h *history) suffers(id string, does fate) {
 }
 
 // destroys notes that an operator is about to destroy a remote.
-func (h *history) destroys(server *wrenndev.Server, id string) {
-	row, ok := server.Sandbox(id)
+func (h *history) destroys(remote wrenndev.SandboxInfo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	uid, owned := h.had[id]
-	live := ok && (row.Status == wrenndev.StatusRunning || row.Status == wrenndev.StatusPaused || row.Status == wrenndev.StatusMissing)
-	if live && owned && !h.letGo[uid] && !h.byHand[id].ended {
-		h.took = append(h.took, fmt.Sprintf("%s of Sandbox %s was destroyed while it was %s", id, h.names[uid], row.Status))
+	uid, owned := h.had[remote.ID]
+	live := remote.Status == wrenndev.StatusRunning || remote.Status == wrenndev.StatusPaused || remote.Status == wrenndev.StatusMissing
+	if live && owned && !h.letGo[uid] && !h.byHand[remote.ID].ended {
+		h.took = append(h.took, fmt.Sprintf("%s of Sandbox %s was destroyed while it was %s", remote.ID, h.names[uid], remote.Status))
 	}
 }
 

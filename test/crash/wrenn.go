@@ -122,8 +122,11 @@ func (w *world) call(r *http.Request, body []byte, o *operator) *wrennAnswer {
 	}
 	req.Header = r.Header.Clone()
 	if wrennOp(r) == opDestroy {
+		remote, there := w.wrenn.Sandbox(idOf(r))
 		w.letsGo(ctx)
-		w.history.destroys(w.wrenn, idOf(r))
+		if there {
+			w.history.destroys(remote)
+		}
 	}
 	resp, err := w.upstream.RoundTrip(req)
 	if err != nil {
