@@ -2,7 +2,9 @@ package controller
 
 import (
 	"context"
+	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -98,9 +100,12 @@ func (r *SandboxReconciler) confirm(view *sandboxView) standing {
 }
 
 // destroy destroys the remote and sees that it is stopped.
-func (r *SandboxReconciler) destroy(view *sandboxView) standing {
+func (r *SandboxReconciler) destroy(ctx context.Context, view *sandboxView) (standing, error) {
 	if s, blocked := r.blocked(view); blocked {
-		return s
+		return s, nil
+	}
+	if outdated, err := r.outdated(ctx, view.sandbox); outdated || err != nil {
+		return unchanged().after(time.Second), err
 	}
 	team, id := view.team, view.sandbox.Status.SandboxID
 	r.launch(view, purposeDestroy, r.Timing.Call, func(ctx context.Context) (wrenn.Sandbox, error) {
@@ -108,12 +113,20 @@ func (r *SandboxReconciler) destroy(view *sandboxView) standing {
 	})
 	switch {
 	case view.observed.deleting:
-		return unchanged().after(r.Timing.ShowAfter)
+		return unchanged().after(r.Timing.ShowAfter), nil
 	case view.observed.expired:
 		return r.troubles.during(view.sandbox, working(v1alpha1.ReasonExpiring,
-			"the end of the sandbox's life has come: the remote is being destroyed"))
+			"the end of the sandbox's life has come: the remote is being destroyed")), nil
 	}
-	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonRecreating, "the lost sandbox is being replaced"))
+	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonRecreating, "the lost sandbox is being replaced")), nil
+}
+
+// outdated tells whether the API server has a newer spec than the cache. A destruction cannot be taken back, so that it is
+// not done on the word of a cache that is behind: somebody may have put off the end, or want the remote kept.
+func (r *SandboxReconciler) outdated(ctx context.Context, sandbox *v1alpha1.Sandbox) (bool, error) {
+	var stored v1alpha1.Sandbox
+	err := r.Direct.Get(ctx, client.ObjectKeyFromObject(sandbox), &stored)
+	return err == nil && stored.UID == sandbox.UID && stored.Generation != sandbox.Generation, client.IgnoreNotFound(err)
 }
 
 // destroyRemote sends DELETE, also to a sandbox that is said to be stopped, since that frees a microVM which the service

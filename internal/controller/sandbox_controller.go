@@ -146,7 +146,7 @@ func (r *SandboxReconciler) perform(ctx context.Context, view *sandboxView, acti
 	case sandboxRestExpired:
 		return expired(), nil
 	case sandboxDestroy, sandboxReplace:
-		return r.destroy(view), nil
+		return r.destroy(ctx, view)
 	case sandboxReportClaimed:
 		return claimedByAnother(view), nil
 	case sandboxReportLost:

@@ -107,9 +107,9 @@ type world struct {
 	metrics *Metrics
 	// direct is what the sweeper reads from the API server by, in place of the real client.
 	direct func(client.Reader) client.Reader
-	// jobsCache is what the ExecJob controller reads its cache by, in place of the real client.
-	jobsCache func(client.Client) client.Client
-	stop      func()
+	// jobsCache and sandboxesCache are what those controllers read their cache by, in place of the real client.
+	jobsCache, sandboxesCache func(client.Client) client.Client
+	stop                      func()
 }
 
 // newWorld starts one without an operator.
@@ -133,7 +133,8 @@ func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 		orphans: OrphanTiming{Grace: patience, Look: 50 * time.Millisecond, Call: 10 * time.Second},
 		direct:  func(server client.Reader) client.Reader { return server },
 
-		jobsCache: func(cached client.Client) client.Client { return cached },
+		jobsCache:      func(cached client.Client) client.Client { return cached },
+		sandboxesCache: func(cached client.Client) client.Client { return cached },
 	}
 	w.namespace = w.newNamespace()
 	return w
@@ -231,7 +232,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
 	holds := NewHolds()
 	sandboxes := &SandboxReconciler{
-		Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: clusterUID, Metrics: w.metrics,
+		Client: w.sandboxesCache(mgr.GetClient()), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: clusterUID, Metrics: w.metrics,
 		Timing: SandboxTiming{
 			Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: w.showAfter,
 			FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
