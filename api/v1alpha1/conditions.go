@@ -1,5 +1,10 @@
 package v1alpha1
 
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
 // Condition types that every kind of this API has.
 const (
 	// ConditionReady is True when the object is what its spec asks for, False when it is not, and Unknown when
@@ -67,3 +72,21 @@ const (
 	// ReasonDeleting says that the object is being deleted and what it stands for is being ended.
 	ReasonDeleting = "Deleting"
 )
+
+// ConditionsOf returns the conditions of an object of this API, whatever its kind, and the generation that they speak of:
+// what a tool needs that waits for objects. It returns nothing for an object of another API.
+func ConditionsOf(obj runtime.Object) (conditions []metav1.Condition, observedGeneration int64) {
+	switch o := obj.(type) {
+	case *Sandbox:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *Snapshot:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *ExecJob:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *Connection:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	case *ClusterConnection:
+		return o.Status.Conditions, o.Status.ObservedGeneration
+	}
+	return nil, 0
+}

@@ -302,7 +302,7 @@ func awaitUnchanging(w *world, obj client.Object) {
 		w.t.Fatal(err)
 	}
 	if obj.GetResourceVersion() != version {
-		conditions, _ := conditionsOf(obj)
+		conditions, _ := v1alpha1.ConditionsOf(obj)
 		w.t.Errorf("%s was written: %+v", obj.GetName(), meta.FindStatusCondition(conditions, v1alpha1.ConditionReady))
 	}
 }

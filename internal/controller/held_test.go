@@ -218,7 +218,7 @@ func expectCalm(w *world, obj client.Object) {
 		w.t.Fatal(err)
 	}
 	if obj.GetResourceVersion() != before {
-		conditions, _ := conditionsOf(obj)
+		conditions, _ := v1alpha1.ConditionsOf(obj)
 		w.t.Errorf("it was written: %+v", meta.FindStatusCondition(conditions, v1alpha1.ConditionReady))
 	}
 }

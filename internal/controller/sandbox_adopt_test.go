@@ -184,7 +184,7 @@ func awaitOneOf(w *world, rivals []*v1alpha1.Sandbox, id string) {
 }
 
 func readyOf(obj client.Object) string {
-	conditions, _ := conditionsOf(obj)
+	conditions, _ := v1alpha1.ConditionsOf(obj)
 	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil {
 		return ready.Reason
 	}

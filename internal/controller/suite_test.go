@@ -336,7 +336,7 @@ func awaitReason(w *world, obj client.Object, reason string) {
 		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
 			return err
 		}
-		conditions, observed := conditionsOf(obj)
+		conditions, observed := v1alpha1.ConditionsOf(obj)
 		ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
 		if ready == nil {
 			return errors.New("it has no Ready condition")
@@ -351,23 +351,6 @@ func awaitReason(w *world, obj client.Object, reason string) {
 		}
 		return nil
 	})
-}
-
-// conditionsOf are an object's conditions and the generation that its status speaks of.
-func conditionsOf(obj client.Object) ([]metav1.Condition, int64) {
-	switch o := obj.(type) {
-	case *v1alpha1.Sandbox:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.Snapshot:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.ExecJob:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.Connection:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.ClusterConnection:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	}
-	return nil, 0
 }
 
 // alive are the remote sandboxes that are not stopped and not failed.

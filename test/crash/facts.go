@@ -94,7 +94,7 @@ func (w *world) remotes(here map[types.UID]bool) (found []remoteFacts) {
 
 // object gathers what is known of an object.
 func (w *world) object(obj client.Object, remote string, wants want) objectFacts {
-	conditions, observed := conditionsOf(obj)
+	conditions, observed := v1alpha1.ConditionsOf(obj)
 	object := objectFacts{
 		name: nameOf(obj), remote: remote, wants: wants,
 		resting: observed == obj.GetGeneration() && obj.GetDeletionTimestamp() == nil && !meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReconciling),
@@ -116,7 +116,7 @@ func (w *world) jobObject(job *v1alpha1.ExecJob, sandboxes []v1alpha1.Sandbox) o
 	}
 	// One that waits is at work by its conditions, and may be at rest all the same.
 	wants, rests := wantedJob(job, sandbox)
-	_, observed := conditionsOf(job)
+	_, observed := v1alpha1.ConditionsOf(job)
 	object.wants, object.resting = wants, rests && observed == job.Generation && job.DeletionTimestamp.IsZero()
 	return object
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -184,7 +183,7 @@ func (h *history) fateOf(id string) fate {
 
 // contradictions are the rules of the conditions that a version of an object breaks.
 func contradictions(obj client.Object) []string {
-	conditions, observed := conditionsOf(obj)
+	conditions, observed := v1alpha1.ConditionsOf(obj)
 	var wrong []string
 	holds := func(conditionType string) bool { return meta.IsStatusConditionTrue(conditions, conditionType) }
 	reconciling, stalled := holds(v1alpha1.ConditionReconciling), holds(v1alpha1.ConditionStalled)
@@ -201,19 +200,4 @@ func contradictions(obj client.Object) []string {
 		wrong = append(wrong, fmt.Sprintf("observedGeneration %d before the first visit", observed))
 	}
 	return wrong
-}
-
-// conditionsOf are an object's conditions and the generation that its status speaks of.
-func conditionsOf(obj client.Object) ([]metav1.Condition, int64) {
-	switch o := obj.(type) {
-	case *v1alpha1.Sandbox:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.Snapshot:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.ExecJob:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.Connection:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	}
-	return nil, 0
 }

@@ -98,7 +98,7 @@ func until(of client.Object, reason string, is func(client.Object) bool) step {
 			if err != nil {
 				return err
 			}
-			conditions, observed := conditionsOf(obj)
+			conditions, observed := v1alpha1.ConditionsOf(obj)
 			ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
 			if ready == nil || ready.Reason != reason || observed != obj.GetGeneration() || !is(obj) {
 				return fmt.Errorf("%s is not %s: generation %d of %d, %+v", of.GetName(), reason, observed, obj.GetGeneration(), conditions)
@@ -117,7 +117,7 @@ func gone(of client.Object) step {
 				return err
 			}
 			if err == nil {
-				conditions, _ := conditionsOf(obj)
+				conditions, _ := v1alpha1.ConditionsOf(obj)
 				return fmt.Errorf("%s is still there: finalizers %v, annotations %v, %+v", of.GetName(), obj.GetFinalizers(), obj.GetAnnotations(), conditions)
 			}
 			return nil

@@ -36,34 +36,19 @@ func newScript(namespace, name, sandbox, script string) *v1alpha1.ExecJob {
 	}
 }
 
-// conditionsOf are an object's conditions and the generation that its status speaks of.
-func conditionsOf(obj client.Object) ([]metav1.Condition, int64) {
-	switch o := obj.(type) {
-	case *v1alpha1.Sandbox:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.Snapshot:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.ExecJob:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	case *v1alpha1.Connection:
-		return o.Status.Conditions, o.Status.ObservedGeneration
-	}
-	return nil, 0
-}
-
 // awaitReason waits until the Ready condition of an object gives a reason, and holds the object to the rules that tools
 // which read conditions rely on.
 func awaitReason(ctx context.Context, obj client.Object, reason string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		g.Expect(api.Get(ctx, client.ObjectKeyFromObject(obj), obj)).To(Succeed())
-		conditions, observed := conditionsOf(obj)
+		conditions, observed := v1alpha1.ConditionsOf(obj)
 		ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
 		g.Expect(ready).NotTo(BeNil())
 		g.Expect(ready.Reason).To(Equal(reason), ready.Message)
 		g.Expect(observed).To(Equal(obj.GetGeneration()))
 	}).Should(Succeed())
-	conditions, _ := conditionsOf(obj)
+	conditions, _ := v1alpha1.ConditionsOf(obj)
 	reconciling := meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReconciling)
 	stalled := meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled)
 	Expect(reconciling && stalled).To(BeFalse(), "both Reconciling and Stalled: %v", conditions)
