@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -57,11 +58,11 @@ func (h *history) jobsSoFar() map[types.UID]jobHistory {
 }
 
 // letsGo notes which Sandboxes may be destroyed because the jobs that they were made for need them no more.
-func (w *world) letsGo(ctx context.Context) {
+func (w *world) letsGo(ctx context.Context) error {
 	var sandboxes v1alpha1.SandboxList
 	var jobs v1alpha1.ExecJobList
-	if w.list(ctx, &sandboxes) != nil || w.list(ctx, &jobs) != nil {
-		return // it is found out in another way that the API server is gone
+	if err := errors.Join(w.list(ctx, &sandboxes), w.list(ctx, &jobs)); err != nil {
+		return err
 	}
 	byUID := map[types.UID]*v1alpha1.ExecJob{}
 	for i := range jobs.Items {
@@ -75,4 +76,5 @@ func (w *world) letsGo(ctx context.Context) {
 			w.history.letGo[sandbox.UID] = true
 		}
 	}
+	return nil
 }

@@ -123,7 +123,9 @@ func (w *world) call(r *http.Request, body []byte, o *operator) *wrennAnswer {
 	req.Header = r.Header.Clone()
 	if wrennOp(r) == opDestroy {
 		remote, there := w.wrenn.Sandbox(idOf(r))
-		w.letsGo(ctx)
+		if w.letsGo(ctx) != nil {
+			return nil // given up before it was sent
+		}
 		if there {
 			w.history.destroys(remote)
 		}
