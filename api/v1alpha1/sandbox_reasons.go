@@ -45,8 +45,8 @@ const (
 	ReasonWritingFiles = "WritingFiles"
 	// ReasonFileSourceNotFound says that a Secret or ConfigMap of spec.files, or the key of it, is not there. Waiting.
 	ReasonFileSourceNotFound = "FileSourceNotFound"
-	// ReasonCredentialWithheld says that spec.files or spec.env refer to the Secret's key that a Connection of the namespace
-	// has its credential in. No sandbox is given that. Waiting.
+	// ReasonCredentialWithheld says that spec.files or spec.env refer to the Secret's key that a Connection, or in the
+	// operator's own namespace a ClusterConnection, has its credential in. No sandbox is given that. Waiting.
 	ReasonCredentialWithheld = "CredentialWithheld" //nolint:gosec // the name of a reason
 	// ReasonLimitReached says that the connection has as many sandboxes as its limits.maxSandboxes allows. Waiting.
 	ReasonLimitReached = "LimitReached"

@@ -122,7 +122,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 	holds := controller.NewHolds()
 	sandboxes := &controller.SandboxReconciler{
 		Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds,
-		ClusterUID: clusterUID, Metrics: counted, Timing: opts.sandboxes,
+		ClusterUID: clusterUID, OperatorNamespace: opts.namespace, Metrics: counted, Timing: opts.sandboxes,
 	}
 	for _, each := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		&controller.ConnectionReconciler{
@@ -133,7 +133,10 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 		&controller.SnapshotReconciler{
 			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, Timing: opts.snapshots,
 		},
-		&controller.ExecJobReconciler{Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Metrics: counted},
+		&controller.ExecJobReconciler{
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder,
+			OperatorNamespace: opts.namespace, Metrics: counted,
+		},
 		&controller.OrphanSweeper{
 			Client: mgr.GetClient(), Direct: direct, Pool: pool, Sandboxes: sandboxes, Recorder: recorder,
 			ClusterUID: clusterUID, Metrics: counted, Timing: opts.orphans,

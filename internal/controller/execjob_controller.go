@@ -30,6 +30,8 @@ type ExecJobReconciler struct {
 	Resolver *connection.Resolver
 	// Recorder records events.
 	Recorder events.EventRecorder
+	// OperatorNamespace is where the Secrets of ClusterConnections are.
+	OperatorNamespace string
 	// Metrics counts what is done; nil has nobody see it.
 	Metrics *Metrics
 	// Pace is execrun.DefaultPace where zero.

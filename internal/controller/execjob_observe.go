@@ -215,13 +215,17 @@ func (r *ExecJobReconciler) valueOf(ctx context.Context, namespace string, varia
 	if variable.Value != nil {
 		return *variable.Value, "", nil
 	}
-	content, version, err := sources{direct: r.Direct, cached: r}.read(ctx, namespace, variable.SecretKeyRef, variable.ConfigMapKeyRef)
+	content, version, err := r.sources().read(ctx, namespace, variable.SecretKeyRef, variable.ConfigMapKeyRef)
 	if without := (*sourceError)(nil); errors.As(err, &without) {
 		return "", "", &execrun.ConditionError{
 			Reason: without.reason(v1alpha1.ReasonEnvNotFound), Message: without.explain("which the variable " + variable.Name + " refers to"),
 		}
 	}
 	return string(content), version, err
+}
+
+func (r *ExecJobReconciler) sources() sources {
+	return sources{direct: r.Direct, cached: r, operatorNamespace: r.OperatorNamespace}
 }
 
 func isFinished(job *v1alpha1.ExecJob) bool {

@@ -180,7 +180,7 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 
 // files reads those that are to be written before the command is started.
 func (r *ExecJobReconciler) files(ctx context.Context, namespace string, specs []v1alpha1.SandboxFile) ([]execrun.File, error) {
-	read, err := sources{direct: r.Direct, cached: r}.files(ctx, namespace, specs)
+	read, err := r.sources().files(ctx, namespace, specs)
 	if unread := (*unreadFileError)(nil); errors.As(err, &unread) {
 		return nil, &execrun.ConditionError{Reason: unread.reason(v1alpha1.ReasonFileSourceNotFound), Message: unread.Error()}
 	}

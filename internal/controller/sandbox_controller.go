@@ -51,6 +51,8 @@ type SandboxReconciler struct {
 	Holds *Holds
 	// ClusterUID is the identity of this cluster, which marks its remotes: the UID of the namespace kube-system.
 	ClusterUID string
+	// OperatorNamespace is where the Secrets of ClusterConnections are.
+	OperatorNamespace string
 	// Metrics counts what is done; nil has nobody see it.
 	Metrics *Metrics
 	// Timing is DefaultSandboxTiming where zero.

@@ -20,7 +20,7 @@ func (r *SandboxReconciler) writeFiles(ctx context.Context, view *sandboxView) (
 	if s, blocked := r.blocked(view); blocked {
 		return s, nil
 	}
-	files, err := sources{direct: r.Direct, cached: r}.files(ctx, view.sandbox.Namespace, view.sandbox.Spec.Files)
+	files, err := r.sources().files(ctx, view.sandbox.Namespace, view.sandbox.Spec.Files)
 	if unread := (*unreadFileError)(nil); errors.As(err, &unread) {
 		return working(unread.reason(v1alpha1.ReasonFileSourceNotFound), unread.Error()).after(envInterval), nil
 	}
@@ -83,4 +83,8 @@ func filesProblem(err error) standing {
 	default:
 		return problemOf(err)
 	}
+}
+
+func (r *SandboxReconciler) sources() sources {
+	return sources{direct: r.Direct, cached: r, operatorNamespace: r.OperatorNamespace}
 }

@@ -14,12 +14,14 @@ import (
 type sources struct {
 	// direct reads them from the API server, cached reads the connections.
 	direct, cached client.Reader
+	// operatorNamespace is where the Secrets of ClusterConnections are.
+	operatorNamespace string
 }
 
 // sourceError says why no value is had from a key of a Secret or ConfigMap.
 type sourceError struct {
 	kind, name, key string
-	// withheldFor is the Connection whose credential the key holds, "" where the key is not there.
+	// withheldFor is the connection whose credential the key holds, "" where the key is not there.
 	withheldFor string
 }
 
@@ -28,7 +30,7 @@ func (e *sourceError) Error() string { return e.explain("which is referred to") 
 // explain says what to do for what the value is wanted for.
 func (e *sourceError) explain(use string) string {
 	if e.withheldFor != "" {
-		return fmt.Sprintf("key %q of Secret %q, %s, is the credential of Connection %q, and no sandbox is given that: refer to another key",
+		return fmt.Sprintf("key %q of Secret %q, %s, is the credential of %s, and no sandbox is given that: refer to another key",
 			e.key, e.name, use, e.withheldFor)
 	}
 	return fmt.Sprintf("waiting for key %q of %s %q, %s: create it", e.key, e.kind, e.name, use)
@@ -74,16 +76,34 @@ func (s sources) read(ctx context.Context, namespace string, secretRef *v1alpha1
 	}
 }
 
-// withhold fails for the credential of a Connection: whoever may run a command could have it printed, who may not read the
+// withhold fails for the credential of a connection: whoever may run a command could have it printed, who may not read the
 // Secret.
 func (s sources) withhold(ctx context.Context, namespace string, ref *v1alpha1.SecretKeyReference) error {
+	withheld := func(kind, name string, spec *v1alpha1.ConnectionSpec) error {
+		if secretRef(spec) != *ref {
+			return nil
+		}
+		return &sourceError{kind: "Secret", name: ref.Name, key: ref.Key, withheldFor: fmt.Sprintf("%s %q", kind, name)}
+	}
 	var connections v1alpha1.ConnectionList
 	if err := s.cached.List(ctx, &connections, client.InNamespace(namespace)); err != nil {
 		return err
 	}
 	for i := range connections.Items {
-		if secretRef(&connections.Items[i].Spec) == *ref {
-			return &sourceError{kind: "Secret", name: ref.Name, key: ref.Key, withheldFor: connections.Items[i].Name}
+		if err := withheld("Connection", connections.Items[i].Name, &connections.Items[i].Spec); err != nil {
+			return err
+		}
+	}
+	if namespace != s.operatorNamespace {
+		return nil
+	}
+	var cluster v1alpha1.ClusterConnectionList
+	if err := s.cached.List(ctx, &cluster); err != nil {
+		return err
+	}
+	for i := range cluster.Items {
+		if err := withheld("ClusterConnection", cluster.Items[i].Name, &cluster.Items[i].Spec.ConnectionSpec); err != nil {
+			return err
 		}
 	}
 	return nil

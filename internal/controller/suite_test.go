@@ -232,7 +232,8 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
 	holds := NewHolds()
 	sandboxes := &SandboxReconciler{
-		Client: w.sandboxesCache(mgr.GetClient()), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: clusterUID, Metrics: w.metrics,
+		Client: w.sandboxesCache(mgr.GetClient()), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds,
+		ClusterUID: clusterUID, OperatorNamespace: w.namespace, Metrics: w.metrics,
 		Timing: SandboxTiming{
 			Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: w.showAfter,
 			FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,
@@ -254,7 +255,8 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 			},
 		},
 		&ExecJobReconciler{
-			Client: w.jobsCache(mgr.GetClient()), Direct: direct, Resolver: resolver, Recorder: recorder, Metrics: w.metrics,
+			Client: w.jobsCache(mgr.GetClient()), Direct: direct, Resolver: resolver, Recorder: recorder,
+			OperatorNamespace: w.namespace, Metrics: w.metrics,
 			Timing: ExecJobTiming{FirstRetry: 100 * time.Millisecond, SlowestRetry: 300 * time.Millisecond},
 		},
 		&OrphanSweeper{

@@ -126,13 +126,14 @@ func (o *operator) controllers(mgr manager.Manager, pool *connection.Pool) ([]pa
 		},
 		&controller.SandboxReconciler{
 			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, ClusterUID: "crash",
-			Timing: sandboxTiming,
+			OperatorNamespace: o.world.namespace, Timing: sandboxTiming,
 		},
 		&controller.SnapshotReconciler{
 			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, Timing: snapshotTiming,
 		},
 		&controller.ExecJobReconciler{
-			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Pace: execPace, Timing: execTiming,
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder,
+			OperatorNamespace: o.world.namespace, Pace: execPace, Timing: execTiming,
 		},
 	}, nil
 }
