@@ -170,7 +170,7 @@ func (v *jobView) attempt(r *ExecJobReconciler) execrun.Attempt {
 		attempt.Artifacts = append(attempt.Artifacts, execrun.Artifact{Name: artifact.Name, Path: artifact.Path})
 	}
 	if v.sandbox != nil {
-		attempt.SandboxVersion = v.sandbox.ResourceVersion
+		attempt.SandboxVersion, attempt.Asleep = v.sandbox.ResourceVersion, usefulness(v.sandbox) != jobSandboxUsable
 		if idle := v.sandbox.Status.IdleTimeoutSeconds; idle > 0 {
 			attempt.PingInterval = pingInterval(idle)
 		}

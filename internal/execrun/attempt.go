@@ -65,6 +65,7 @@ func (a *attempt) want(spec Attempt, goal Goal) {
 	a.spec = spec
 	raised := goal > a.goal
 	a.goal = max(goal, a.goal)
+	waits := a.progress.Phase == Waiting
 	switch {
 	case a.working:
 		switch {
@@ -79,7 +80,10 @@ func (a *attempt) want(spec Attempt, goal Goal) {
 			a.stop()
 		}
 	case a.place == placeAwaited && !raised:
-	case raised, a.progress.Phase == Waiting && moved, a.retry == nil && !a.done():
+	case raised:
+		a.startLocked()
+	case waits && spec.Asleep:
+	case waits && moved, a.retry == nil && !a.done():
 		a.startLocked()
 	}
 }

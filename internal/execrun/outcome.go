@@ -183,6 +183,9 @@ func (a *attempt) note(err error) time.Duration {
 	case errors.Is(err, errAsleep):
 		a.failures = 0
 		delay = a.runner.Pace.Look
+		if a.spec.Asleep {
+			delay = 0
+		}
 		p.Phase, p.Reason, p.Message = Waiting, v1alpha1.ReasonSandboxNotReady, err.Error()
 	case errors.Is(err, errBlocked):
 		a.blocked = true

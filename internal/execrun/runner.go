@@ -44,8 +44,10 @@ type Attempt struct {
 	SandboxID string
 	// Sandbox gives access to the sandbox, each time anew: the credential may have been replaced.
 	Sandbox func(context.Context) (*wrenn.SandboxHandle, error)
-	// SandboxVersion changes with whatever is known of the sandbox. A waiting attempt tries again when it does.
+	// SandboxVersion changes with whatever is known of the sandbox. A waiting attempt tries again when it does, unless
+	// Asleep says that the sandbox is known not to run: then it waits, without a look of its own, until that changes.
 	SandboxVersion string
+	Asleep         bool
 	// Command is what to run.
 	Command Command
 	// Files reads what is written into the sandbox before the command is started; nil for nothing.
@@ -81,7 +83,7 @@ type File struct {
 type Pace struct {
 	// FirstRetry and SlowestRetry bound the backoff after a failure.
 	FirstRetry, SlowestRetry time.Duration
-	// Look is how often to look whether a sandbox that did not run does.
+	// Look is how often to look whether a sandbox that did not run does, where it is not known to be asleep.
 	Look time.Duration
 	// Stall is how long a stream may be silent before it is taken for lost. The launcher says something every 5 s, or
 	// 25 s where sleep takes whole seconds only.

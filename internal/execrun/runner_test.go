@@ -1,6 +1,8 @@
 package execrun
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,6 +150,69 @@ func TestRunInASandboxThatIsPaused(t *testing.T) {
 	w.upload("go", nil)
 	a.SandboxVersion = "resumed"
 	w.wantStored(w.run(a), []byte("a\nb\n"), nil)
+}
+
+// A sandbox that is known to be paused is let be until it is known to run.
+func TestRunLeavesASandboxThatIsAsleep(t *testing.T) {
+	t.Parallel()
+	for name, goal := range map[string]Goal{"followed": Follow, "to be stopped": Stop, "to be discarded": Discard} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, wrenndev.Config{})
+			a := w.attempt(Command{Script: "echo a; until [ -e go ]; do sleep 0.05; done"})
+			w.runner.Ensure(a, Follow)
+			w.await("output", func(p Progress) bool { return p.Stdout.Bytes == 2 })
+			if _, err := w.sandbox.Pause(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			a.SandboxVersion, a.Asleep = "paused", true
+			w.runner.Ensure(a, goal)
+			w.awaitPhase(Waiting)
+			calls := w.callsTo(w.sandbox)
+			for range 100 {
+				w.runner.Ensure(a, goal)
+			}
+			w.awaitLooks()
+			if more := w.callsTo(w.sandbox) - calls; more > 0 {
+				t.Errorf("%d calls", more)
+			}
+			if _, err := w.sandbox.Resume(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.upload("go", nil)
+			a.SandboxVersion, a.Asleep = "resumed", false
+			w.runner.Ensure(a, goal)
+			w.await("the end", func(p Progress) bool { return p.Phase == Finished || p.Phase == Cleaned })
+		})
+	}
+}
+
+// callsTo counts the calls to a sandbox.
+func (w *world) callsTo(sandbox *wrenn.SandboxHandle) (n int) {
+	for _, request := range w.server.Requests() {
+		if request.Sandbox == sandbox.ID() {
+			n++
+		}
+	}
+	return n
+}
+
+// awaitLooks waits until the runner has looked again and again at a sandbox that is paused, and not known to be.
+func (w *world) awaitLooks() {
+	w.t.Helper()
+	other, spec := w.newSandbox(0), w.attempt(Command{Script: "true"})
+	if _, err := other.Pause(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	spec.Job.UID = "another"
+	spec.Sandbox = func(context.Context) (*wrenn.SandboxHandle, error) { return other, nil }
+	w.runner.Ensure(spec, Follow)
+	eventually(w.t, func() error {
+		if n := w.callsTo(other); n < 10 {
+			return fmt.Errorf("%d calls", n)
+		}
+		return nil
+	})
 }
 
 func TestRunInASandboxThatIsDestroyed(t *testing.T) {
