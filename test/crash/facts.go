@@ -79,7 +79,7 @@ func (w *world) remotes(here map[types.UID]bool) (found []remoteFacts) {
 			id: row.ID, made: row.Created, ended: h.ends[row.ID], state: row.Status,
 			// The machine of one that the service calls stopped is to be freed too, unless its id was never learned.
 			alive: !over || row.Machine && had,
-			kept:  !made && !had || h.orphaned[owner] && !here[owner],
+			kept:  !made && !had || h.orphaned[owner] && !here[owner] || h.forgotten(owner),
 		}
 		if had || made {
 			remote.owner = h.names[owner] + " " + string(owner)

@@ -36,6 +36,9 @@ type history struct {
 	letGo map[types.UID]bool
 	// orphaned are those that are to leave their remotes behind.
 	orphaned map[types.UID]bool
+	// vanished is when Sandboxes were gone that had a finalizer and were not being deleted, killed when an operator last was.
+	vanished map[types.UID]time.Time
+	killed   time.Time
 	// jobs are the ExecJobs.
 	jobs map[types.UID]jobHistory
 	// took are the remotes that an operator has destroyed although nobody had asked for that.
@@ -54,7 +57,7 @@ func newHistory() *history {
 	return &history{
 		owners: map[int32][]types.UID{}, begun: map[types.UID]time.Time{}, names: map[types.UID]string{}, had: map[string]types.UID{}, ends: map[string]time.Time{},
 		byHand: map[string]fate{}, letGo: map[types.UID]bool{}, orphaned: map[types.UID]bool{},
-		jobs: map[types.UID]jobHistory{},
+		vanished: map[types.UID]time.Time{}, jobs: map[types.UID]jobHistory{},
 	}
 }
 
@@ -70,7 +73,11 @@ func (h *history) follow(ctx context.Context, group *sync.WaitGroup, api client.
 		group.Go(func() {
 			defer changes.Stop()
 			for change := range changes.ResultChan() {
-				if obj, ok := change.Object.(client.Object); ok && change.Type != watch.Deleted {
+				switch obj, ok := change.Object.(client.Object); {
+				case !ok:
+				case change.Type == watch.Deleted:
+					h.seesGone(obj)
+				default:
 					h.sees(obj)
 				}
 			}
@@ -112,6 +119,30 @@ func (h *history) sees(obj client.Object) {
 	if ttl := sandbox.Spec.TTLSeconds; ttl > 0 && ttl <= shortLife || sandbox.Spec.ShutdownTime != nil {
 		h.letGo[sandbox.UID] = true
 	}
+}
+
+// seesGone takes in the last version of an object. The API server removes one at times in the moment in which it gets its
+// first finalizer (kubernetes/kubernetes#77988).
+func (h *history) seesGone(obj client.Object) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(obj.GetFinalizers()) > 0 && obj.GetDeletionTimestamp().IsZero() {
+		h.vanished[obj.GetUID()] = time.Now()
+	}
+}
+
+// kills notes that an operator is killed.
+func (h *history) kills() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.killed = time.Now()
+}
+
+// forgotten tells that nobody can know of what was made for a Sandbox: it vanished, and so did the operator after it.
+// What it leaves is an orphan, which the sweeper tells of. It is called with the history locked.
+func (h *history) forgotten(sandbox types.UID) bool {
+	at, vanished := h.vanished[sandbox]
+	return vanished && h.killed.After(at)
 }
 
 // owns notes that a Sandbox may have remotes made that carry an idle timeout.

@@ -32,7 +32,7 @@ type operator struct {
 	name  string
 	// life ends when the operator is killed. From then on nothing of it reaches the API server or Wrenn.
 	life context.Context //nolint:containedctx // it is a lifetime, not a call's
-	kill context.CancelFunc
+	kill func()
 	// withheld is until when it hears of no change, in nanoseconds since 1970.
 	withheld atomic.Int64
 	// watches are those that are open.
@@ -46,7 +46,8 @@ type operator struct {
 // start starts an operator. Lists, where given, are what it begins with.
 func (w *world) start(name string, lists *oldLists) (*operator, error) {
 	o := &operator{world: w, name: name, lists: lists, ended: make(chan struct{})}
-	o.life, o.kill = context.WithCancel(context.Background())
+	life, end := context.WithCancel(context.Background())
+	o.life, o.kill = life, func() { w.history.kills(); end() }
 	if lists != nil {
 		o.withhold()
 	}
