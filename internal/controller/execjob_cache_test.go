@@ -22,7 +22,7 @@ type behindCache struct {
 	behind atomic.Bool
 	times  atomic.Int32
 	// atTheEnd has it be behind from when it hears that a job is finished.
-	atTheEnd bool
+	atTheEnd atomic.Bool
 }
 
 func (c *behindCache) Get(ctx context.Context, key client.ObjectKey, obj client.Object, options ...client.GetOption) error {
@@ -31,7 +31,7 @@ func (c *behindCache) Get(ctx context.Context, key client.ObjectKey, obj client.
 		return apierrors.NewNotFound(schema.GroupResource{Resource: "sandboxes"}, key.Name)
 	}
 	err := c.Client.Get(ctx, key, obj, options...)
-	if job, ok := obj.(*v1alpha1.ExecJob); ok && c.atTheEnd && isFinished(job) {
+	if job, ok := obj.(*v1alpha1.ExecJob); ok && c.atTheEnd.Load() && isFinished(job) {
 		c.behind.Store(true)
 	}
 	return err
@@ -86,7 +86,7 @@ func TestExecJobOutlastsACacheThatIsBehind(t *testing.T) {
 func TestExecJobEndsASandboxThatTheCacheLacks(t *testing.T) {
 	t.Parallel()
 	w, cache := newBehindWorld(t)
-	cache.atTheEnd = true
+	cache.atTheEnd.Store(true)
 	job := w.templateJob("tidy", "true")
 	w.create(job)
 	awaitReason(w, job, v1alpha1.ReasonSucceeded)
