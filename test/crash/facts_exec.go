@@ -47,7 +47,7 @@ func (w *world) jobFacts(ctx context.Context, here []v1alpha1.ExecJob, sandboxes
 		}
 		for i := range sandboxes {
 			if owner := metav1.GetControllerOf(&sandboxes[i]); owner != nil && owner.UID == uid && isOver(job) && sandboxes[i].DeletionTimestamp.IsZero() {
-				facts.left = append(facts.left, "Sandbox "+sandboxes[i].Name)
+				facts.left = append(facts.left, fmt.Sprintf("Sandbox %s, as one %s", sandboxes[i].Name, endOf(job)))
 			}
 		}
 		if job != nil && past.finished {
@@ -63,6 +63,18 @@ func (w *world) jobFacts(ctx context.Context, here []v1alpha1.ExecJob, sandboxes
 // isOver tells that a job needs no Sandbox any more; nil is one that is gone.
 func isOver(job *v1alpha1.ExecJob) bool {
 	return job == nil || !job.DeletionTimestamp.IsZero() || isFinished(job)
+}
+
+// endOf tells how a job is over: one that is gone has left its Sandbox to the garbage collector.
+func endOf(job *v1alpha1.ExecJob) string {
+	switch {
+	case job == nil:
+		return "that is gone"
+	case !job.DeletionTimestamp.IsZero():
+		return "that is being deleted"
+	default:
+		return "that is finished"
+	}
 }
 
 // leftOf are the processes that are left of attempts that are over. Those in a remote that is left behind are left with it.
