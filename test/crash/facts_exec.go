@@ -47,7 +47,7 @@ func (w *world) jobFacts(ctx context.Context, here []v1alpha1.ExecJob, sandboxes
 		}
 		for i := range sandboxes {
 			if owner := metav1.GetControllerOf(&sandboxes[i]); owner != nil && owner.UID == uid && isOver(job) && sandboxes[i].DeletionTimestamp.IsZero() {
-				facts.left = append(facts.left, fmt.Sprintf("Sandbox %s, as one %s", sandboxes[i].Name, endOf(job)))
+				facts.left = append(facts.left, fmt.Sprintf("Sandbox %s, the job being %s", sandboxes[i].Name, endOf(job)))
 			}
 		}
 		if job != nil && past.finished {
@@ -69,11 +69,11 @@ func isOver(job *v1alpha1.ExecJob) bool {
 func endOf(job *v1alpha1.ExecJob) string {
 	switch {
 	case job == nil:
-		return "that is gone"
+		return "gone"
 	case !job.DeletionTimestamp.IsZero():
-		return "that is being deleted"
+		return "deleted"
 	default:
-		return "that is finished"
+		return "finished"
 	}
 }
 

@@ -36,9 +36,9 @@ type history struct {
 	letGo map[types.UID]bool
 	// orphaned are those that are to leave their remotes behind.
 	orphaned map[types.UID]bool
-	// vanished is when Sandboxes were gone that had a finalizer and were not being deleted, killed when an operator last was.
+	// vanished is when Sandboxes were gone that had a finalizer and were not being deleted, killed when operators were.
 	vanished map[types.UID]time.Time
-	killed   time.Time
+	killed   []time.Time
 	// jobs are the ExecJobs.
 	jobs map[types.UID]jobHistory
 	// took are the remotes that an operator has destroyed although nobody had asked for that.
@@ -135,14 +135,14 @@ func (h *history) seesGone(obj client.Object) {
 func (h *history) kills() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.killed = time.Now()
+	h.killed = append(h.killed, time.Now())
 }
 
-// forgotten tells that nobody can know of what was made for a Sandbox: it vanished, and so did the operator after it.
-// What it leaves is an orphan, which the sweeper tells of. It is called with the history locked.
+// forgotten tells that nobody can know of what was made for a Sandbox: it vanished, and so did the operator, before it can
+// have destroyed that. What is left is an orphan, which the sweeper tells of. It is called with the history locked.
 func (h *history) forgotten(sandbox types.UID) bool {
 	at, vanished := h.vanished[sandbox]
-	return vanished && h.killed.After(at)
+	return vanished && slices.ContainsFunc(h.killed, func(killed time.Time) bool { return killed.Sub(at).Abs() < reclaimedWithin })
 }
 
 // owns notes that a Sandbox may have remotes made that carry an idle timeout.

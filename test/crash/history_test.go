@@ -27,3 +27,29 @@ func TestRemoteIsOfTheSandboxThatWasThere(t *testing.T) {
 		t.Errorf("one of nobody's is of %q", got)
 	}
 }
+
+// Only where the operator was killed about the time at which a Sandbox vanished can nobody know of what was made for it.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	for name, tc := range map[string]struct {
+		vanished bool
+		killed   []time.Time
+		want     bool
+	}{
+		"it did not vanish":         {false, []time.Time{at}, false},
+		"nobody was killed":         {true, nil, false},
+		"killed right after":        {true, []time.Time{at.Add(time.Second)}, true},
+		"killed before it was seen": {true, []time.Time{at.Add(-time.Second)}, true},
+		"killed long after":         {true, []time.Time{at.Add(time.Minute)}, false},
+		"killed long before":        {true, []time.Time{at.Add(-time.Minute)}, false},
+	} {
+		h := newHistory()
+		if h.killed = tc.killed; tc.vanished {
+			h.vanished["box"] = at
+		}
+		if got := h.forgotten("box"); got != tc.want {
+			t.Errorf("%s: forgotten is %t", name, got)
+		}
+	}
+}

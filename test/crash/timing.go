@@ -20,6 +20,8 @@ const (
 	usedAfter = time.Second
 	// streamFor is how long a stream lasts that is cut.
 	streamFor = 150 * time.Millisecond
+	// reclaimedWithin is how soon an operator that is let be destroys what it made for a Sandbox that has vanished.
+	reclaimedWithin = 10 * time.Second
 	// quietFor is how long nothing may happen before all is taken to be quiet: longer than any interval below at which
 	// an operator takes up again what it has put off.
 	quietFor = 1200 * time.Millisecond
