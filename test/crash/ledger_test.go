@@ -30,11 +30,7 @@ func TestLedger(t *testing.T) {
 	if written, err := l.written("some-uid", 2); err != nil || string(written[0]) != "a\x00a\x00" || string(written[1]) != "bb" {
 		t.Errorf("written: %q, error %v", written, err)
 	}
-	lasting := exec.CommandContext(t.Context(), "sleep", "1000")
-	lasting.Env = append(os.Environ(), "WRENN_EXEC_ID=some-uid-2")
-	if err := lasting.Start(); err != nil {
-		t.Fatal(err)
-	}
+	lasting := lastingCommand(t, "some-uid-2")
 	note := fmt.Sprintf("some-uid-2 %d\nsome-uid-3 %d\n", lasting.Process.Pid, lasting.Process.Pid)
 	if err := os.WriteFile(filepath.Join(l.dir, "processes"), []byte(note), 0o600); err != nil {
 		t.Fatal(err)
@@ -54,6 +50,28 @@ func TestLedger(t *testing.T) {
 	if found := left(); len(found) != 0 {
 		t.Errorf("left of a dead process: %v", found)
 	}
+}
+
+// lastingCommand is a process of an attempt that lasts until it is killed. It has said something already: until it runs
+// its program, which Start does not wait for to the end, the kernel shows no environment of it.
+func lastingCommand(t *testing.T, attempt string) *exec.Cmd {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "/bin/sh", "-c", "echo runs; read -r line")
+	command.Env = append(os.Environ(), "WRENN_EXEC_ID="+attempt)
+	if _, err := command.StdinPipe(); err != nil { // which nothing is written to
+		t.Fatal(err)
+	}
+	says, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := says.Read(make([]byte, len("runs\n"))); err != nil {
+		t.Fatal(err)
+	}
+	return command
 }
 
 // A job that was finished and runs again contradicts itself, whatever becomes of it.
