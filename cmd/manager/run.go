@@ -131,7 +131,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, pool *connection.P
 		},
 		sandboxes,
 		&controller.SnapshotReconciler{
-			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, Timing: opts.snapshots,
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, Timing: opts.snapshots,
 		},
 		&controller.ExecJobReconciler{
 			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder,

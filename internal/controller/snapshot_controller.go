@@ -49,6 +49,8 @@ const lookInterval = time.Second
 // deletes the remote snapshot with the object.
 type SnapshotReconciler struct {
 	client.Client
+	// Direct reads the API server itself, before a source is given up on the word of the cache.
+	Direct client.Reader
 	// Resolver finds the team of a Snapshot.
 	Resolver *connection.Resolver
 	// Recorder records events.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -231,11 +232,19 @@ func TestSnapshotIsKeptForWhoWaits(t *testing.T) {
 	awaitGone(w, golden)
 }
 
-// A source that could not be resumed is resumed by the next process, which knows of the snapshot from the status only.
+// A source that could not be resumed is resumed by the next process, which knows of the snapshot from the status only,
+// and whose cache may be behind.
 func TestSnapshotSourceIsRestoredByTheNextOperator(t *testing.T) {
 	t.Parallel()
-	w := newOperatedWorld(t, wrenndev.Config{})
+	w, cache := newWorld(t, wrenndev.Config{}), &behindCache{}
+	w.snapshotsCache = func(cached client.Client) client.Client {
+		cache.Client = cached
+		return cache
+	}
+	w.startOperator()
+	w.connect()
 	source, golden := w.sandbox("source"), w.snapshot("golden")
+	source.Spec.IdleTimeoutSeconds = ptr.To[int32](3600) // so that nothing but the Snapshot puts it back
 	w.create(source)
 	awaitReason(w, source, v1alpha1.ReasonRunning)
 	remove := w.wrenn.Faults().Add(wrenndev.Fault{Kind: wrenndev.FaultAgentFail, Op: wrenndev.OpResume})
@@ -251,8 +260,12 @@ func TestSnapshotSourceIsRestoredByTheNextOperator(t *testing.T) {
 	})
 	w.stop()
 	remove()
+	cache.behind.Store(true)
 	w.startOperator()
 	awaitReason(w, golden, v1alpha1.ReasonTaken)
 	awaitUntroubled(w, golden)
 	awaitReason(w, source, v1alpha1.ReasonRunning)
+	if cache.times.Load() == 0 {
+		t.Error("the cache was not asked")
+	}
 }

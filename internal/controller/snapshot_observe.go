@@ -120,14 +120,23 @@ func (r *SnapshotReconciler) observe(ctx context.Context, snapshot *v1alpha1.Sna
 }
 
 // sourced tells whether the Sandbox that the spec names has the remote that the intent is about. Anybody who may edit the
-// Snapshot may write an intent: it is no reason to touch the remote of another Sandbox.
+// Snapshot may write an intent: it is no reason to touch the remote of another Sandbox. That it has not is believed of
+// the API server only: a source that a cache has not heard of would stay paused.
 func (r *SnapshotReconciler) sourced(ctx context.Context, view *snapshotView) (bool, error) {
 	if view.intent == nil {
 		return false, nil
 	}
+	if has, err := hasSource(ctx, r, view); has || err != nil {
+		return has, err
+	}
+	return hasSource(ctx, r.Direct, view)
+}
+
+// hasSource tells whether a reader knows the Sandbox that the spec names to have the remote that the intent is about.
+func hasSource(ctx context.Context, reader client.Reader, view *snapshotView) (bool, error) {
 	var sandbox v1alpha1.Sandbox
 	key := client.ObjectKey{Namespace: view.snapshot.Namespace, Name: view.snapshot.Spec.SandboxRef.Name}
-	err := r.Get(ctx, key, &sandbox)
+	err := reader.Get(ctx, key, &sandbox)
 	return err == nil && sandbox.Status.SandboxID == view.intent.SandboxID, client.IgnoreNotFound(err)
 }
 

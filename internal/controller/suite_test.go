@@ -107,9 +107,11 @@ type world struct {
 	metrics *Metrics
 	// direct is what the sweeper reads from the API server by, in place of the real client.
 	direct func(client.Reader) client.Reader
-	// jobsCache and sandboxesCache are what those controllers read their cache by, in place of the real client.
-	jobsCache, sandboxesCache func(client.Client) client.Client
-	stop                      func()
+	// jobsCache, sandboxesCache and snapshotsCache are what those controllers read their cache by, in place of the real
+	// client.
+	jobsCache, sandboxesCache, snapshotsCache func(client.Client) client.Client
+
+	stop func()
 }
 
 // newWorld starts one without an operator.
@@ -135,6 +137,7 @@ func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 
 		jobsCache:      func(cached client.Client) client.Client { return cached },
 		sandboxesCache: func(cached client.Client) client.Client { return cached },
+		snapshotsCache: func(cached client.Client) client.Client { return cached },
 	}
 	w.namespace = w.newNamespace()
 	return w
@@ -248,7 +251,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 		},
 		sandboxes,
 		&SnapshotReconciler{
-			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds,
+			Client: w.snapshotsCache(mgr.GetClient()), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds,
 			Timing: SnapshotTiming{
 				Take: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond,
 				FirstRetry: 50 * time.Millisecond, SlowestRetry: time.Second,

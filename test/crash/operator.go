@@ -130,7 +130,7 @@ func (o *operator) controllers(mgr manager.Manager, pool *connection.Pool) ([]pa
 			OperatorNamespace: o.world.namespace, Timing: sandboxTiming,
 		},
 		&controller.SnapshotReconciler{
-			Client: mgr.GetClient(), Resolver: resolver, Recorder: recorder, Holds: holds, Timing: snapshotTiming,
+			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds, Timing: snapshotTiming,
 		},
 		&controller.ExecJobReconciler{
 			Client: mgr.GetClient(), Direct: direct, Resolver: resolver, Recorder: recorder,
