@@ -132,7 +132,7 @@ func disturbed(ctx context.Context, s *site, sc scenario, p point, r reference) 
 	})
 	if err := w.run(ctx, sc.during); err != nil {
 		if o.err = ctx.Err(); o.err == nil {
-			o.found = append(o.found, finding{stuck, err.Error()})
+			o.found = append(o.found, finding{class: stuck, text: err.Error()})
 		}
 		return o
 	}
@@ -142,8 +142,8 @@ func disturbed(ctx context.Context, s *site, sc scenario, p point, r reference) 
 }
 
 // settle waits until nothing happens any more and nothing is wrong, and returns what is wrong where that does not come.
-// It gives up early when nothing happens for long and something is wrong all the same. While something happens it does
-// not look: that costs the API server more than what happens.
+// It gives up early when nothing happens for long and something is wrong all the same that the operator should mend. While
+// something happens it does not look: that costs the API server more than what happens.
 func (w *world) settle(ctx context.Context, shapes map[string][]string, check func(context.Context, *world) ([]finding, error)) ([]finding, error) {
 	deadline := time.Now().Add(patience)
 	for {
@@ -154,10 +154,10 @@ func (w *world) settle(ctx context.Context, shapes map[string][]string, check fu
 				return nil, err
 			case len(found) == 0 && w.wire.quiet(quietFor):
 				return nil, nil
-			case len(found) > 0 && (late || w.wire.quiet(10*quietFor)):
+			case len(found) > 0 && (late || w.wire.quiet(10*quietFor) && !isCollected(found)):
 				return found, nil
 			case late:
-				return []finding{{stuck, "the operator does not come to rest"}}, nil
+				return []finding{{class: stuck, text: "the operator does not come to rest"}}, nil
 			}
 		}
 		select {
@@ -166,6 +166,11 @@ func (w *world) settle(ctx context.Context, shapes map[string][]string, check fu
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// isCollected tells that nothing is wrong but what the garbage collector is to mend.
+func isCollected(found []finding) bool {
+	return !slices.ContainsFunc(found, func(f finding) bool { return !f.collected })
 }
 
 // wrong is what is wrong now.

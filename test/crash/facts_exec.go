@@ -45,10 +45,12 @@ func (w *world) jobFacts(ctx context.Context, here []v1alpha1.ExecJob, sandboxes
 		if facts.left, err = w.leftOf(uid, job, past, remotes); err != nil {
 			return nil, err
 		}
-		for i := range sandboxes {
-			if owner := metav1.GetControllerOf(&sandboxes[i]); owner != nil && owner.UID == uid && isOver(job) && sandboxes[i].DeletionTimestamp.IsZero() {
-				facts.left = append(facts.left, fmt.Sprintf("Sandbox %s, the job being %s", sandboxes[i].Name, endOf(job)))
-			}
+		owned := ownedBy(uid, sandboxes)
+		switch {
+		case job == nil:
+			facts.uncollected = owned
+		case isOver(job) && len(owned) > 0:
+			facts.left = append(facts.left, fmt.Sprintf("Sandboxes %v", owned))
 		}
 		if job != nil && past.finished {
 			if facts.output, err = w.outputOf(ctx, job); err != nil {
@@ -60,21 +62,17 @@ func (w *world) jobFacts(ctx context.Context, here []v1alpha1.ExecJob, sandboxes
 	return found, nil
 }
 
-// isOver tells that a job needs no Sandbox any more; nil is one that is gone.
-func isOver(job *v1alpha1.ExecJob) bool {
-	return job == nil || !job.DeletionTimestamp.IsZero() || isFinished(job)
-}
+// isOver tells that a job needs no Sandbox any more.
+func isOver(job *v1alpha1.ExecJob) bool { return !job.DeletionTimestamp.IsZero() || isFinished(job) }
 
-// endOf tells how a job is over: one that is gone has left its Sandbox to the garbage collector.
-func endOf(job *v1alpha1.ExecJob) string {
-	switch {
-	case job == nil:
-		return "gone"
-	case !job.DeletionTimestamp.IsZero():
-		return "deleted"
-	default:
-		return "finished"
+// ownedBy are the names of a job's own Sandboxes that nobody has deleted.
+func ownedBy(job types.UID, sandboxes []v1alpha1.Sandbox) (names []string) {
+	for i := range sandboxes {
+		if owner := metav1.GetControllerOf(&sandboxes[i]); owner != nil && owner.UID == job && sandboxes[i].DeletionTimestamp.IsZero() {
+			names = append(names, sandboxes[i].Name)
+		}
 	}
+	return names
 }
 
 // leftOf are the processes that are left of attempts that are over. Those in a remote that is left behind are left with it.

@@ -36,6 +36,8 @@ var classes = []class{leaked, doubled, lost, stuck, diverged, reruns, outputsDif
 type finding struct {
 	class class
 	text  string
+	// collected tells that the garbage collector of the cluster is to mend it, which has its own pace.
+	collected bool
 }
 
 func (f finding) String() string { return string(f.class) + ": " + f.text }
@@ -91,7 +93,7 @@ type want struct {
 func judge(f facts, reference map[string][]string) []finding {
 	var found []finding
 	add := func(c class, format string, args ...any) {
-		found = append(found, finding{c, fmt.Sprintf(format, args...)})
+		found = append(found, finding{class: c, text: fmt.Sprintf(format, args...)})
 	}
 	having := map[string][]string{}
 	for _, object := range f.objects {
@@ -154,15 +156,15 @@ func judgeObject(object objectFacts, remote remoteFacts) (found []finding) {
 	switch {
 	case object.wants.state == "":
 	case object.remote == "" || !remote.alive:
-		found = append(found, finding{lost, object.name + " has no remote that is alive"})
+		found = append(found, finding{class: lost, text: object.name + " has no remote that is alive"})
 	case remote.state != object.wants.state:
-		found = append(found, finding{diverged, fmt.Sprintf("the remote of %s is %s and should be %s", object.name, remote.state, object.wants.state)})
+		found = append(found, finding{class: diverged, text: fmt.Sprintf("the remote of %s is %s and should be %s", object.name, remote.state, object.wants.state)})
 	}
 	switch {
 	case !object.resting:
-		found = append(found, finding{stuck, fmt.Sprintf("%s does not rest: it is %s (%s)", object.name, object.reason, object.message)})
+		found = append(found, finding{class: stuck, text: fmt.Sprintf("%s does not rest: it is %s (%s)", object.name, object.reason, object.message)})
 	case len(object.wants.reasons) > 0 && !slices.Contains(object.wants.reasons, object.reason):
-		found = append(found, finding{diverged, fmt.Sprintf("%s is %s and should be one of %v", object.name, object.reason, object.wants.reasons)})
+		found = append(found, finding{class: diverged, text: fmt.Sprintf("%s is %s and should be one of %v", object.name, object.reason, object.wants.reasons)})
 	}
 	return found
 }
@@ -174,23 +176,23 @@ func compare(objects []objectFacts, reference map[string][]string) (found []find
 		there[object.name] = true
 		expected, ok := reference[object.name]
 		if !ok {
-			found = append(found, finding{diverged, object.name + " is there, and is not in the undisturbed run"})
+			found = append(found, finding{class: diverged, text: object.name + " is there, and is not in the undisturbed run"})
 			continue
 		}
 		for _, line := range object.shape {
 			if !slices.Contains(expected, line) {
-				found = append(found, finding{diverged, object.name + " has " + line})
+				found = append(found, finding{class: diverged, text: object.name + " has " + line})
 			}
 		}
 		for _, line := range expected {
 			if !slices.Contains(object.shape, line) {
-				found = append(found, finding{diverged, object.name + " lacks " + line})
+				found = append(found, finding{class: diverged, text: object.name + " lacks " + line})
 			}
 		}
 	}
 	for name := range reference {
 		if !there[name] {
-			found = append(found, finding{diverged, name + " is gone, and is not in the undisturbed run"})
+			found = append(found, finding{class: diverged, text: name + " is gone, and is not in the undisturbed run"})
 		}
 	}
 	return found

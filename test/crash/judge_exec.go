@@ -17,6 +17,8 @@ type jobFacts struct {
 	runs []int32
 	// left is what is still there of attempts that are over.
 	left []string
+	// uncollected are the Sandboxes of one that is gone, which the garbage collector is to delete.
+	uncollected []string
 	// output is what is stored, nil where that is not to be compared.
 	output *outputFacts
 }
@@ -49,7 +51,7 @@ type partFacts struct {
 // judgeJob tells what is wrong with a job beside its object.
 func judgeJob(job jobFacts) (found []finding) {
 	add := func(c class, format string, args ...any) {
-		found = append(found, finding{c, job.name + " " + fmt.Sprintf(format, args...)})
+		found = append(found, finding{class: c, text: job.name + " " + fmt.Sprintf(format, args...)})
 	}
 	times := map[int32]int{}
 	for _, attempt := range job.runs {
@@ -68,6 +70,9 @@ func judgeJob(job jobFacts) (found []finding) {
 	}
 	if len(job.left) > 0 {
 		add(leaked, "has left %v", job.left)
+	}
+	if len(job.uncollected) > 0 {
+		found = append(found, finding{class: leaked, text: fmt.Sprintf("%s is gone, and the garbage collector has left %v", job.name, job.uncollected), collected: true})
 	}
 	if job.output != nil {
 		if difference := job.output.difference(); difference != "" {

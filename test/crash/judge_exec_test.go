@@ -36,6 +36,7 @@ func TestJudgeJob(t *testing.T) {
 		"run without an attempt":        {func(j *jobFacts) { j.attempts = 1 }, []class{reruns}},
 		"an end without a run":          {func(j *jobFacts) { j.runs = j.runs[:1] }, []class{lost}},
 		"a process that is left":        {func(j *jobFacts) { j.left = []string{"process 7 of attempt 1"} }, []class{leaked}},
+		"a Sandbox that is left":        {func(j *jobFacts) { j.uncollected = []string{"job-1"} }, []class{leaked}},
 		"another byte":                  {func(j *jobFacts) { j.output.parts[2].data[0] = []byte("gH") }, []class{outputsDiffer}},
 		"another byte of stderr":        {func(j *jobFacts) { j.output.parts[0].data[1] = []byte("2") }, []class{outputsDiffer}},
 		"a byte too many":               {func(j *jobFacts) { j.output.parts[2].data[0] = []byte("ghi") }, []class{outputsDiffer}},
@@ -73,7 +74,7 @@ func TestReportCountsEachClass(t *testing.T) {
 	t.Parallel()
 	for _, c := range classes {
 		s := &sweep{out: t.Output(), report: report{counts: map[class]int{}}}
-		s.takes(outcome{name: "-seed 1", found: []finding{{c, "once"}, {c, "and again"}}})
+		s.takes(outcome{name: "-seed 1", found: []finding{{class: c, text: "once"}, {class: c, text: "and again"}}})
 		if line := s.report.String(); !strings.Contains(line+" ", " "+string(c)+"=1 ") || s.report.clean() {
 			t.Errorf("%s is not counted: %s, clean is %t", c, line, s.report.clean())
 		}

@@ -135,12 +135,12 @@ func (m *modeled) present(ctx context.Context, w *world) (found []finding, err e
 		name := list.Items[i].Name
 		here[name] = true
 		if _, known := m.there[name]; !known {
-			found = append(found, finding{diverged, name + " is there"})
+			found = append(found, finding{class: diverged, text: name + " is there"})
 		}
 	}
 	for name, stays := range m.there {
 		if stays && !here[name] {
-			found = append(found, finding{diverged, name + " is gone"})
+			found = append(found, finding{class: diverged, text: name + " is gone"})
 		}
 	}
 	return found, nil

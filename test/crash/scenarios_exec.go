@@ -156,13 +156,13 @@ func everyAttemptRan(ctx context.Context, w *world) ([]finding, error) {
 	var found []finding
 	for _, job := range f.jobs {
 		if missed := job.missed(); len(missed) > 0 {
-			found = append(found, finding{lost, fmt.Sprintf("%s was not run in %v of %d attempts", job.name, missed, job.attempts)})
+			found = append(found, finding{class: lost, text: fmt.Sprintf("%s was not run in %v of %d attempts", job.name, missed, job.attempts)})
 		}
 	}
 	runs, err := w.ledger.runs()
 	for _, r := range runs {
 		if r.hasFiles() {
-			found = append(found, finding{leaked, fmt.Sprintf("attempt %d has left its files in the guest", r.attempt)})
+			found = append(found, finding{class: leaked, text: fmt.Sprintf("attempt %d has left its files in the guest", r.attempt)})
 		}
 	}
 	return found, err

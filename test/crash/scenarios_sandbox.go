@@ -143,7 +143,7 @@ func filesAreThere(ctx context.Context, w *world) ([]finding, error) {
 	handle := w.hands.Sandbox(found.Status.SandboxID)
 	for path, want := range map[string]string{"/srv/text": "hello\n", "/srv/binary": "\x00\xff\n"} {
 		if content, err := handle.Download(ctx, path, 1<<20); err != nil || string(content) != want {
-			return []finding{{diverged, "the file " + path + " is not there as it should be"}}, nil //nolint:nilerr // told as a finding
+			return []finding{{class: diverged, text: "the file " + path + " is not there as it should be"}}, nil //nolint:nilerr // told as a finding
 		}
 	}
 	return nil, nil

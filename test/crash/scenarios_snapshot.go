@@ -84,9 +84,9 @@ func snapshotsAre(want int) func(context.Context, *world) ([]finding, error) {
 		case err != nil:
 			return nil, err
 		case count > want:
-			return []finding{{leaked, "there are more snapshots than Snapshots"}}, nil
+			return []finding{{class: leaked, text: "there are more snapshots than Snapshots"}}, nil
 		case count < want:
-			return []finding{{lost, "a snapshot is gone"}}, nil
+			return []finding{{class: lost, text: "a snapshot is gone"}}, nil
 		default:
 			return nil, nil
 		}

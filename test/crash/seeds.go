@@ -98,12 +98,12 @@ func (w *world) clear(ctx context.Context) ([]finding, error) {
 	}
 	for _, name := range names {
 		if err := gone(named[v1alpha1.Sandbox](name))(ctx, w); err != nil {
-			return []finding{{stuck, err.Error()}}, nil //nolint:nilerr // it is the finding
+			return []finding{{class: stuck, text: err.Error()}}, nil //nolint:nilerr // it is the finding
 		}
 	}
 	for _, name := range jobNames {
 		if err := gone(named[v1alpha1.ExecJob](name))(ctx, w); err != nil {
-			return []finding{{stuck, err.Error()}}, nil //nolint:nilerr // it is the finding
+			return []finding{{class: stuck, text: err.Error()}}, nil //nolint:nilerr // it is the finding
 		}
 	}
 	return w.settle(ctx, nil, nil)
