@@ -58,7 +58,7 @@ type SandboxReconciler struct {
 	// Timing is DefaultSandboxTiming where zero.
 	Timing SandboxTiming
 
-	started  time.Time
+	term     term
 	flights  *flights[wrenn.Sandbox]
 	troubles *troubles
 	wakeups  *wakeups

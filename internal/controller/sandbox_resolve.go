@@ -120,8 +120,8 @@ func (r *SandboxReconciler) attempt(sandbox *v1alpha1.Sandbox, intent createInte
 	request.Template = intent.Template
 	begun := attempt{intent: intent, request: request, sized: sandbox.Spec.SnapshotRef == nil, limit: r.Timing.Create}
 	settled := intent.Time
-	if r.started.After(settled) {
-		settled = r.started
+	if begun := r.term.begin(); begun.After(settled) {
+		settled = begun
 	}
 	if create, ok := r.flights.of(sandbox.UID); ok && create.purpose == purposeCreate {
 		if !create.done {

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,7 +28,6 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Metrics == nil {
 		r.Metrics = NewMetrics()
 	}
-	r.started = time.Now()
 	r.wakeups = &wakeups{}
 	r.flights = newFlights[wrenn.Sandbox](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)

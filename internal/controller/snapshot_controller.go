@@ -60,7 +60,7 @@ type SnapshotReconciler struct {
 	// Timing is DefaultSnapshotTiming where zero.
 	Timing SnapshotTiming
 
-	started  time.Time
+	term     term
 	flights  *flights[snapshotOutcome]
 	troubles *troubles
 	wakeups  *wakeups
@@ -74,7 +74,6 @@ func (r *SnapshotReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Timing == (SnapshotTiming{}) {
 		r.Timing = DefaultSnapshotTiming
 	}
-	r.started = time.Now()
 	r.wakeups = &wakeups{}
 	r.flights = newFlights[snapshotOutcome](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)

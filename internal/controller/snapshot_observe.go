@@ -285,8 +285,8 @@ func clearlyNot(found flight[snapshotOutcome]) bool {
 // settledFrom returns from when on a list shows the snapshot, if it was taken.
 func (r *SnapshotReconciler) settledFrom(view *snapshotView) time.Time {
 	since := view.intent.Time
-	if r.started.After(since) {
-		since = r.started
+	if begun := r.term.begin(); begun.After(since) {
+		since = begun
 	}
 	return since.Add(r.Timing.Settle)
 }
