@@ -92,10 +92,11 @@ func (r *SandboxReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return retryConflict(err)
 	}
 	stands = stands.atTheLatest(view.lifeLeft).atTheLatest(unreclaimed)
-	if stands.quiet {
+	if !stands.quiet {
+		r.describe(view, stands)
+	} else if sandbox.Status.FilesWritten == view.before.Status.FilesWritten { // else they would be written again
 		return stands.result(), nil
 	}
-	r.describe(view, stands)
 	if err := writeStatus(ctx, r.Client, &sandbox, view.before); err != nil {
 		return retryConflict(err)
 	}

@@ -117,3 +117,29 @@ func TestSandboxFilesUnderFaults(t *testing.T) {
 		})
 	}
 }
+
+// Files are written once for each remote, also where the sandbox is to be woken, or kept awake, in the same moment.
+func TestSandboxFilesAreWrittenOnceWhereItIsPinged(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*v1alpha1.Sandbox){
+		"a wake is asked for":   func(s *v1alpha1.Sandbox) { setAnnotation(s, v1alpha1.AnnotationWakeRequestedAt, "now") },
+		"it is to keep running": func(s *v1alpha1.Sandbox) { s.Spec.IdlePolicy = v1alpha1.IdlePolicyKeepRunning },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newOperatedWorld(t, wrenndev.Config{})
+			sandbox := w.sandbox("with-files")
+			sandbox.Spec.IdleTimeoutSeconds = ptr.To(int32(3600))
+			sandbox.Spec.Files = []v1alpha1.SandboxFile{{Path: "/srv/a", Content: ptr.To("a")}}
+			change(sandbox)
+			w.create(sandbox)
+			awaitAtRest(w, sandbox)
+			if n := w.calls(wrenndev.OpUpload); n != 1 {
+				t.Errorf("written %d times", n)
+			}
+			if n := w.calls(wrenndev.OpPing); n != 1 {
+				t.Errorf("%d pings", n)
+			}
+		})
+	}
+}
