@@ -14,6 +14,10 @@ const (
 	// restore.
 	AnnotationSandboxID = "wrenn.dev/sandbox-id"
 
+	// AnnotationFilesWritten repeats status.filesWritten of a Sandbox, for the same reason: what was written once is
+	// not written over what has become of it.
+	AnnotationFilesWritten = "wrenn.dev/files-written"
+
 	// AnnotationCreateIntent is written before a remote sandbox is asked for and removed when its outcome is
 	// known. The operator alone writes it.
 	AnnotationCreateIntent = "wrenn.dev/create-intent"

@@ -155,7 +155,7 @@ func (r *SandboxReconciler) save(view *sandboxView) standing {
 	return r.rest(view)
 }
 
-// record brings the annotations up to date: the id that outlives a lost status, and no intent.
+// record brings the annotations up to date: what is to outlive a lost status, and no intent.
 func (r *SandboxReconciler) record(ctx context.Context, view *sandboxView) (standing, error) {
 	id := view.sandbox.Status.SandboxID
 	err := r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
@@ -171,6 +171,9 @@ func (r *SandboxReconciler) record(ctx context.Context, view *sandboxView) (stan
 // closeIntent ends an attempt that nothing came of.
 func (r *SandboxReconciler) closeIntent(ctx context.Context, view *sandboxView) (standing, error) {
 	err := r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
+		if written := view.sandbox.Status.FilesWritten; written != "" {
+			setAnnotation(sandbox, v1alpha1.AnnotationFilesWritten, written)
+		}
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateIntent)
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateOutcome)
 		return nil

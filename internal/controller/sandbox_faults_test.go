@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -254,6 +255,7 @@ func TestSandboxWithoutStatusFindsItsRemote(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
 	sandbox := w.sandbox("restored")
+	sandbox.Spec.Files = []v1alpha1.SandboxFile{{Path: "/srv/a", Content: ptr.To("as it was")}}
 	w.create(sandbox)
 	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
 	id := sandbox.Status.SandboxID
@@ -266,6 +268,9 @@ func TestSandboxWithoutStatusFindsItsRemote(t *testing.T) {
 		}
 		return nil
 	})
+	if err := w.handle(sandbox).Upload(w.ctx, "/srv/a", []byte("as it is now")); err != nil {
+		t.Fatal(err)
+	}
 	w.stop()
 	sandbox.Status = v1alpha1.SandboxStatus{}
 	if err := w.api.Status().Update(w.ctx, sandbox); err != nil {
@@ -275,5 +280,8 @@ func TestSandboxWithoutStatusFindsItsRemote(t *testing.T) {
 	awaitOne(w, sandbox)
 	if sandbox.Status.SandboxID != id || len(w.wrenn.Sandboxes()) != 1 {
 		t.Errorf("it has %s, and had %s; there are %d", sandbox.Status.SandboxID, id, len(w.wrenn.Sandboxes()))
+	}
+	if got, err := w.handle(sandbox).Download(w.ctx, "/srv/a", 0); err != nil || string(got) != "as it is now" {
+		t.Errorf("the file holds %q, %v", got, err)
 	}
 }

@@ -32,6 +32,7 @@ func (r *SandboxReconciler) expire(ctx context.Context, view *sandboxView) (stan
 	id := view.sandbox.Status.SandboxID
 	err := r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
 		delete(sandbox.Annotations, v1alpha1.AnnotationSandboxID)
+		delete(sandbox.Annotations, v1alpha1.AnnotationFilesWritten)
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateIntent)
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateOutcome)
 		return nil
@@ -42,7 +43,7 @@ func (r *SandboxReconciler) expire(ctx context.Context, view *sandboxView) (stan
 	if view.team != nil {
 		view.team.Forget(id)
 	}
-	view.sandbox.Status.SandboxID = ""
+	view.sandbox.Status.SandboxID, view.sandbox.Status.FilesWritten = "", ""
 	view.sandbox.Status.Endpoints = nil
 	view.observed.bound, view.observed.remote = false, ""
 	s := expired()

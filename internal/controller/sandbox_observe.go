@@ -63,6 +63,7 @@ type sandboxView struct {
 // caches.
 func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandbox) (*sandboxView, error) {
 	view := &sandboxView{sandbox: sandbox, before: sandbox.DeepCopy()}
+	restoreStatus(sandbox)
 	var err error
 	if view.intent, err = openIntent(sandbox); err != nil {
 		return nil, err
@@ -73,9 +74,6 @@ func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandb
 	r.takeIn(view)
 	o := &view.observed
 	r.observeSpec(view)
-	if sandbox.Status.SandboxID == "" {
-		sandbox.Status.SandboxID = sandbox.Annotations[v1alpha1.AnnotationSandboxID]
-	}
 	id := sandbox.Status.SandboxID
 	o.bound = id != ""
 	if o.claimed, err = r.claimed(ctx, view.before, cmp.Or(id, sandbox.Spec.AdoptID)); err != nil {
@@ -87,7 +85,8 @@ func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandb
 	if o.intent == "" {
 		o.intent = intentNone
 	}
-	o.recorded = view.intent == nil && sandbox.Annotations[v1alpha1.AnnotationSandboxID] == id && hasFinalizer(sandbox)
+	o.recorded = view.intent == nil && hasFinalizer(sandbox) && sandbox.Annotations[v1alpha1.AnnotationSandboxID] == id &&
+		sandbox.Annotations[v1alpha1.AnnotationFilesWritten] == sandbox.Status.FilesWritten
 	if o.bound {
 		r.observeRemote(view)
 		r.observeUse(view)
@@ -96,6 +95,13 @@ func (r *SandboxReconciler) observe(ctx context.Context, sandbox *v1alpha1.Sandb
 		}
 	}
 	return view, nil
+}
+
+// restoreStatus takes from the annotations what cannot be found out anew where the status lacks it.
+func restoreStatus(sandbox *v1alpha1.Sandbox) {
+	status := &sandbox.Status
+	status.SandboxID = cmp.Or(status.SandboxID, sandbox.Annotations[v1alpha1.AnnotationSandboxID])
+	status.FilesWritten = cmp.Or(status.FilesWritten, sandbox.Annotations[v1alpha1.AnnotationFilesWritten])
 }
 
 // observeSpec fills in what the spec asks for.
