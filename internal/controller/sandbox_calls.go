@@ -118,7 +118,12 @@ func (r *SandboxReconciler) destroy(ctx context.Context, view *sandboxView) (sta
 		return r.troubles.during(view.sandbox, working(v1alpha1.ReasonExpiring,
 			"the end of the sandbox's life has come: the remote is being destroyed")), nil
 	}
-	return r.troubles.during(view.sandbox, working(v1alpha1.ReasonRecreating, "the lost sandbox is being replaced")), nil
+	return r.troubles.during(view.sandbox, replacing()), nil
+}
+
+// replacing is where a Sandbox stands that gets another remote.
+func replacing() standing {
+	return working(v1alpha1.ReasonRecreating, "the lost sandbox is being replaced")
 }
 
 // outdated tells whether the API server has a newer spec than the cache. A destruction cannot be taken back, so that it is
@@ -164,6 +169,7 @@ func (r *SandboxReconciler) letGo(ctx context.Context, view *sandboxView) (stand
 	r.flights.abandon(view.sandbox.UID)
 	r.troubles.forget(view.sandbox.UID)
 	r.pings.forget(view.sandbox.UID)
+	r.endings.forget(view.sandbox.UID)
 	if view.team != nil && !view.observed.claimed {
 		view.team.Forget(view.sandbox.Status.SandboxID)
 	}

@@ -63,6 +63,7 @@ type SandboxReconciler struct {
 	troubles *troubles
 	wakeups  *wakeups
 	pings    *pings
+	endings  *endings
 }
 
 // +kubebuilder:rbac:groups=wrenn.dev,resources=sandboxes,verbs=get;list;watch;patch;delete

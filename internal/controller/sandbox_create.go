@@ -26,6 +26,11 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 	if s, blocked := r.blocked(view); blocked {
 		return s, nil
 	}
+	if view.observed.bound {
+		if wait := r.endings.wait(view.sandbox); wait > 0 {
+			return replacing().after(wait), nil
+		}
+	}
 	request, wait, err := r.request(ctx, view)
 	if err != nil || wait != nil {
 		return deref(wait), err
@@ -73,6 +78,9 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 	if !launched {
 		leave()
 		return unchanged().after(r.Timing.ShowAfter), nil
+	}
+	if view.observed.bound {
+		r.endings.replaced(view.sandbox)
 	}
 	r.flights.undoable(view.sandbox.UID, func(ctx context.Context, made wrenn.Sandbox) error {
 		_, err := destroyRemote(ctx, team, made.ID)
@@ -163,6 +171,9 @@ func (r *SandboxReconciler) record(ctx context.Context, view *sandboxView) (stan
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateIntent)
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateOutcome)
 		setAnnotation(sandbox, v1alpha1.AnnotationSandboxID, id)
+		if written := view.sandbox.Status.FilesWritten; written != "" {
+			setAnnotation(sandbox, v1alpha1.AnnotationFilesWritten, written)
+		}
 		return nil
 	})
 	return r.rest(view), err
@@ -171,9 +182,6 @@ func (r *SandboxReconciler) record(ctx context.Context, view *sandboxView) (stan
 // closeIntent ends an attempt that nothing came of.
 func (r *SandboxReconciler) closeIntent(ctx context.Context, view *sandboxView) (standing, error) {
 	err := r.editMetadata(ctx, view, func(sandbox *v1alpha1.Sandbox) error {
-		if written := view.sandbox.Status.FilesWritten; written != "" {
-			setAnnotation(sandbox, v1alpha1.AnnotationFilesWritten, written)
-		}
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateIntent)
 		delete(sandbox.Annotations, v1alpha1.AnnotationCreateOutcome)
 		return nil

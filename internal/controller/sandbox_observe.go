@@ -202,6 +202,7 @@ func (r *SandboxReconciler) takeInSuccess(view *sandboxView, found flight[wrenn.
 	switch found.purpose {
 	case purposeDestroy:
 		view.observed.destroyed = true
+		r.endings.destroyed(view.sandbox)
 	case purposeFind:
 		view.observed.found = found.result.ID == view.sandbox.Spec.AdoptID
 	case purposeFiles:
@@ -266,7 +267,7 @@ func (r *SandboxReconciler) observeRemote(view *sandboxView) {
 	switch {
 	case view.remote != nil:
 		o.remote = stateOfRemote(view.remote.Status)
-		o.unused = unused(*view.remote)
+		r.endings.observe(view)
 	case sighting.Listed:
 		o.remote = remoteAbsent
 	}

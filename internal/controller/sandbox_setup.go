@@ -32,6 +32,7 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.flights = newFlights[wrenn.Sandbox](r.wakeups.wake)
 	r.troubles = newTroubles(r.Timing.FirstRetry, r.Timing.SlowestRetry)
 	r.pings = newPings()
+	r.endings = newEndings(r.Timing.FirstRetry, r.Timing.SlowestRetry)
 	if err := hear(mgr, r.Resolver.Pool, r.teamChanged); err != nil {
 		return err
 	}
