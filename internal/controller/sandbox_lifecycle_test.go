@@ -73,8 +73,8 @@ func TestSandboxLivesAsDeclared(t *testing.T) {
 	}
 }
 
-// A new Sandbox costs two writes until it is Ready, and a third later. The first user of a connection costs two more: the
-// finalizers of the connection and its Secret.
+// A new Sandbox costs two writes until it is Ready, a third later, and one to let it go. The first user of a connection
+// costs two more: the finalizers of the connection and its Secret.
 func TestSandboxWriteBudget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, wrenndev.Config{})
@@ -108,5 +108,13 @@ func TestSandboxWriteBudget(t *testing.T) {
 		if creates, gets := w.calls(wrenndev.OpCreate), w.calls(wrenndev.OpGet); creates != 1 || gets != 0 {
 			t.Errorf("%s: %d creates and %d gets, want 1 and 0", each.name, creates, gets)
 		}
+	}
+	before, last := w.writes.count.Load(), w.sandbox("third")
+	if err := w.api.Delete(w.ctx, last); err != nil {
+		t.Fatal(err)
+	}
+	awaitGone(w, last)
+	if n := w.writes.count.Load() - before; n != 1 {
+		t.Errorf("%d writes to let one go, want 1", n)
 	}
 }
