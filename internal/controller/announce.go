@@ -2,7 +2,6 @@ package controller
 
 import (
 	"maps"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -59,15 +58,6 @@ func relabeled() predicate.Predicate {
 			return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels())
 		},
 	}
-}
-
-// timeOf turns a time of the service, zero where it told none, into one of the API.
-func timeOf(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	at := metav1.NewTime(t)
-	return &at
 }
 
 // deref returns the standing, or an empty one that goes with an error.

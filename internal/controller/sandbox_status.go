@@ -92,12 +92,7 @@ func (r *SandboxReconciler) describe(view *sandboxView, s standing) {
 	if view.remote == nil {
 		return
 	}
-	status.State = v1alpha1.SandboxState(view.remote.Status)
-	status.Template = view.remote.Template
-	status.IdleTimeoutSeconds = max(0, view.remote.TimeoutSec)
-	status.VCPUs, status.MemoryMiB = view.remote.VCPUs, view.remote.MemoryMB
-	status.HostIP, status.GuestIP = view.remote.HostIP, view.remote.GuestIP
-	status.CreateTime, status.StartTime = timeOf(view.remote.CreatedAt), timeOf(view.remote.StartedAt)
+	tellRemote(status, view.remote)
 	if !equality.Semantic.DeepEqual(status, &view.before.Status) {
 		// Never the reason for a write, but welcome along with one.
 		status.LastActiveTime = timeOf(view.remote.LastActiveAt)

@@ -9,7 +9,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -306,10 +305,7 @@ func observeSource(ctx context.Context, team *connection.Team, id string) {
 
 // setTaken writes what is known of the remote snapshot into the status.
 func setTaken(view *snapshotView, remote *wrenn.Snapshot) {
-	status := &view.snapshot.Status
-	size, created := remote.SizeBytes, metav1.NewTime(remote.CreatedAt)
-	status.SnapshotName, status.SizeBytes, status.CreateTime = remote.Name, &size, &created
-	status.VCPUs, status.MemoryMiB = remote.VCPUs, remote.MemoryMB
+	tellSnapshot(&view.snapshot.Status, remote, view.intent.Time)
 	bound := view.intent.Connection
-	status.Connection = &bound
+	view.snapshot.Status.Connection = &bound
 }

@@ -110,6 +110,11 @@ func (c *Client) presentable(text string, limit int, hide ...string) string {
 			text = strings.ReplaceAll(text, secret, redacted)
 		}
 	}
+	return legible(text, limit)
+}
+
+// legible makes a text one line of valid UTF-8 that is short.
+func legible(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '

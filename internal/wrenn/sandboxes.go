@@ -12,7 +12,8 @@ type Sandboxes struct{ c *Client }
 
 // Create creates a sandbox and returns when it runs. It is sent exactly once and has no time limit but that of ctx, whose
 // end leaves a sandbox in status pending behind: give it minutes, and a context that nothing else cancels. An answer
-// without a valid id is an ambiguous error, since a sandbox may exist.
+// without a valid id is an ambiguous error, since a sandbox may exist. Where anything else of the answer cannot be understood,
+// the sandbox has its id alone, and is StatusPending until it is looked at again.
 //
 // A fresh sandbox can turn stopped within about a second, by a race of the service. Read the status again.
 func (s *Sandboxes) Create(ctx context.Context, req CreateSandboxRequest) (*Sandbox, error) {
@@ -26,7 +27,7 @@ func (s *Sandboxes) Create(ctx context.Context, req CreateSandboxRequest) (*Sand
 	})
 	return sandboxFetch(ctx, s.c, call{
 		op: op, method: http.MethodPost, body: body, want: http.StatusCreated, limit: s.c.settings.limits.ObjectBytes, effect: true,
-	}, sandboxOf)
+	}, createdOf)
 }
 
 // Get returns a sandbox in whatever status, stopped and error included: the service never forgets one.

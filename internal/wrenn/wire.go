@@ -1,13 +1,18 @@
 package wrenn
 
 import (
+	"encoding/json"
 	"errors"
 	"time"
 
 	"github.com/wrennhq/wrenn-operator/internal/wrenn/internal/api"
 )
 
-// sandboxOf converts a sandbox of whatever id. An id or a status that is not there makes it useless.
+// maxStatusBytes is far more than any word of the service for a state has.
+const maxStatusBytes = 64
+
+// sandboxOf converts a sandbox of whatever id. An id or a status that is not there makes it useless. The status is made fit to
+// be shown: it is a word, whatever the server sends.
 func sandboxOf(w *api.Sandbox) (*Sandbox, error) {
 	switch {
 	case !ValidSandboxID(w.ID):
@@ -16,11 +21,39 @@ func sandboxOf(w *api.Sandbox) (*Sandbox, error) {
 		return nil, errors.New("the answer has no status")
 	}
 	return &Sandbox{
-		ID: w.ID, Status: Status(w.Status), Template: w.Template, VCPUs: w.Vcpus, MemoryMB: w.MemoryMb,
+		ID: w.ID, Status: Status(legible(w.Status, maxStatusBytes)), Template: w.Template, VCPUs: w.Vcpus, MemoryMB: w.MemoryMb,
 		TimeoutSec: w.TimeoutSec, GuestIP: value(w.GuestIP), HostIP: value(w.HostIP),
 		CreatedAt: w.CreatedAt.UTC(), StartedAt: value(w.StartedAt).UTC(), LastActiveAt: value(w.LastActiveAt).UTC(),
 		LastUpdatedAt: w.LastUpdated.UTC(), Metadata: w.Metadata,
 	}, nil
+}
+
+// createdSandbox is the answer to a create.
+type createdSandbox struct{ api.Sandbox }
+
+// UnmarshalJSON keeps a valid id where anything else of the answer is not what the contract promises: without the id nobody
+// would know of the sandbox.
+func (w *createdSandbox) UnmarshalJSON(body []byte) error {
+	err := json.Unmarshal(body, &w.Sandbox)
+	if err == nil {
+		return nil
+	}
+	var made struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(body, &made) != nil || !ValidSandboxID(made.ID) {
+		return err
+	}
+	w.Sandbox = api.Sandbox{ID: made.ID}
+	return nil
+}
+
+// createdOf converts a sandbox that was just created. Without a legible status it is pending, until it is looked at again.
+func createdOf(w *createdSandbox) (*Sandbox, error) {
+	if w.Status == "" {
+		w.Status = string(StatusPending)
+	}
+	return sandboxOf(&w.Sandbox)
 }
 
 // sandboxNamed converts the sandbox of one id and refuses any other.
