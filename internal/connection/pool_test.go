@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -14,6 +15,9 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// errNotYet is what a condition that is waited for fails with.
+var errNotYet = errors.New("not yet")
 
 // testPace is a poller in a hurry.
 var testPace = Pace{

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
@@ -81,10 +80,10 @@ type Team struct {
 	limiter   *rate.Limiter
 	poller    *poller
 
+	creates places
+
 	mu      sync.Mutex
 	health  Health
-	creates *semaphore.Weighted
-	bound   int32
 	refused bool
 	// most is how many sandboxes there may be, reserved how many of them are in the making.
 	most, reserved int32
@@ -113,18 +112,15 @@ func newTeam(s Settings, identity, fingerprint string, options ...wrenn.Option) 
 	return team, nil
 }
 
-// limit applies other limits than before. Creates under way are not counted against a new bound.
+// limit applies other limits than before. What is under way counts against them.
 func (t *Team) limit(s Settings) {
 	t.limiter.SetLimit(rate.Limit(s.RequestsPerSecond))
 	t.limiter.SetBurst(int(2 * s.RequestsPerSecond))
+	t.creates.resize(int(s.ConcurrentCreates))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.most = s.MaxSandboxes
 	t.streams = s.ConcurrentStreams
-	if t.bound != s.ConcurrentCreates {
-		t.bound = s.ConcurrentCreates
-		t.creates = semaphore.NewWeighted(int64(s.ConcurrentCreates))
-	}
 }
 
 // Health returns the outcome of the poller's latest attempts.
@@ -214,11 +210,5 @@ func (t *Team) Streams() int {
 // AcquireCreate waits until one more create may be under way. The returned function must be called when it is not any
 // more.
 func (t *Team) AcquireCreate(ctx context.Context) (release func(), err error) {
-	t.mu.Lock()
-	creates := t.creates
-	t.mu.Unlock()
-	if err := creates.Acquire(ctx, 1); err != nil {
-		return nil, err
-	}
-	return func() { creates.Release(1) }, nil
+	return t.creates.acquire(ctx)
 }
