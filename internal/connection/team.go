@@ -168,6 +168,13 @@ func (t *Team) Hurry() {
 	}
 }
 
+// Await makes the poller look often until a sandbox is in transition no more, though not for ever.
+func (t *Team) Await(id string) {
+	if t.poller != nil {
+		t.poller.await(id)
+	}
+}
+
 // TakesTokens tells whether the service may be sent negative idle timeouts, which it takes for "never". All that were
 // seen do; one that does not is remembered.
 func (t *Team) TakesTokens() bool {

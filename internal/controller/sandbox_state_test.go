@@ -226,3 +226,32 @@ func (w *world) use(sandbox *v1alpha1.Sandbox) {
 		return nil
 	})
 }
+
+// A remote whose host is out of touch is looked for often, without anything else going on.
+func TestSandboxHurriesWhileItsHostIsMissing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	w.pace.Calm, w.pace.HurryFor, w.pace.AwaitFor = time.Hour, 200*time.Millisecond, time.Hour
+	w.startOperator()
+	w.connect()
+	sandbox := w.sandbox("box")
+	w.create(sandbox)
+	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+	if err := w.wrenn.SetStatus(sandbox.Status.SandboxID, wrenndev.StatusMissing); err != nil {
+		t.Fatal(err)
+	}
+	w.create(w.sandbox("another")) // has the list read
+	awaitReason(w, sandbox, v1alpha1.ReasonHostMissing)
+	awaitReason(w, w.sandbox("another"), v1alpha1.ReasonRunning)
+	before := w.calls(wrenndev.OpList)
+	eventually(w, "it is looked for often", func() error {
+		if n := w.calls(wrenndev.OpList) - before; n < 20 {
+			return fmt.Errorf("%d lists", n)
+		}
+		return nil
+	})
+	if err := w.wrenn.SetStatus(sandbox.Status.SandboxID, wrenndev.StatusRunning); err != nil {
+		t.Fatal(err)
+	}
+	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+}

@@ -47,7 +47,7 @@ func (r *SandboxReconciler) awaitCall(view *sandboxView) standing {
 
 // awaitState is for states that pass by themselves.
 func (r *SandboxReconciler) awaitState(view *sandboxView) standing {
-	view.team.Hurry()
+	view.team.Await(view.sandbox.Status.SandboxID)
 	switch view.observed.remote {
 	case remoteMissing:
 		return working(v1alpha1.ReasonHostMissing, "Wrenn has lost touch with the host of the sandbox")

@@ -99,6 +99,8 @@ type world struct {
 	others []string
 	// writes counts the operator's writes to the API server.
 	writes *countedWrites
+	// pace is how often the operator lists.
+	pace connection.Pace
 	// showAfter is how long a create may take before it is shown.
 	showAfter time.Duration
 	// orphans is how patient the sweeper is.
@@ -133,7 +135,11 @@ func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 	w := &world{
 		t: t, ctx: t.Context(), wrenn: server, api: api, writes: &countedWrites{}, showAfter: 300 * time.Millisecond,
 		orphans: OrphanTiming{Grace: patience, Look: 50 * time.Millisecond, Call: 10 * time.Second},
-		direct:  func(server client.Reader) client.Reader { return server },
+		pace: connection.Pace{
+			Calm: 200 * time.Millisecond, Hurried: 50 * time.Millisecond, HurryFor: 2 * time.Second, AwaitFor: 10 * time.Second,
+			Slowest: time.Second, Timeout: 5 * time.Second,
+		},
+		direct: func(server client.Reader) client.Reader { return server },
 
 		jobsCache:      func(cached client.Client) client.Client { return cached },
 		sandboxesCache: func(cached client.Client) client.Client { return cached },
@@ -163,10 +169,7 @@ func newOperatedWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 func (w *world) startOperator() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	pool := connection.NewPool(connection.Pace{
-		Calm: 200 * time.Millisecond, Hurried: 50 * time.Millisecond, HurryFor: 2 * time.Second,
-		Slowest: time.Second, Timeout: 5 * time.Second,
-	}, "test")
+	pool := connection.NewPool(w.pace, "test")
 	done := make(chan error, 1)
 	mgr := w.newManager(ctx, pool)
 	go func() { done <- mgr.Start(ctx) }()
