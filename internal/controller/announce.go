@@ -14,18 +14,26 @@ import (
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 )
 
-// announce records an event when the reason of the Ready condition has changed: a Warning where a person or another
-// system has to act, Normal otherwise.
+// announce records an event when the reason of the Ready condition has changed, or holds a deletion from now on: a Warning
+// where a person or another system has to act, Normal otherwise.
 func announce(recorder events.EventRecorder, obj client.Object, before, after []metav1.Condition) {
-	was, is := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
-	if is == nil || (was != nil && was.Reason == is.Reason) {
+	if !isNews(before, after) {
 		return
 	}
-	severity := corev1.EventTypeNormal
-	if meta.IsStatusConditionTrue(after, v1alpha1.ConditionStalled) || troubling[is.Reason] || holder(obj, after) != "" {
+	severity, ready := corev1.EventTypeNormal, meta.FindStatusCondition(after, v1alpha1.ConditionReady)
+	if meta.IsStatusConditionTrue(after, v1alpha1.ConditionStalled) || troubling[ready.Reason] || holder(obj, after) != "" {
 		severity = corev1.EventTypeWarning
 	}
-	recorder.Eventf(obj, nil, severity, is.Reason, "Reconcile", "%s", is.Message)
+	recorder.Eventf(obj, nil, severity, ready.Reason, "Reconcile", "%s", ready.Message)
+}
+
+// isNews tells whether a change of the conditions is worth an event.
+func isNews(before, after []metav1.Condition) bool {
+	was, is := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
+	if is == nil || was == nil {
+		return is != nil
+	}
+	return was.Reason != is.Reason || !tellsOfHolding(was) && tellsOfHolding(is)
 }
 
 // troubling are the reasons that are worth a Warning although the operator goes on by itself.
@@ -48,6 +56,9 @@ func specOrMetadataChanged() predicate.Predicate {
 			e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion()
 	}}
 }
+
+// respecified passes over changes of the status and the metadata.
+func respecified() predicate.Predicate { return predicate.GenerationChangedPredicate{} }
 
 // relabeled passes only changes of labels.
 func relabeled() predicate.Predicate {

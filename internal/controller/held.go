@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,12 +46,20 @@ func holder(obj client.Object, conditions []metav1.Condition) string {
 	return ready.Reason
 }
 
+// holdingText begins the message of an object whose deletion is held.
+const holdingText = "the deletion is held: "
+
+// tellsOfHolding tells whether a condition says that a deletion is held.
+func tellsOfHolding(condition *metav1.Condition) bool {
+	return strings.HasPrefix(condition.Message, holdingText)
+}
+
 // ofDeleted turns the standing of an object into that of one which is deleted: it is not ready, and says that it is held
 // where it is.
 func (s standing) ofDeleted() standing {
 	s.ready = metav1.ConditionFalse
 	if heldBy[s.reason] {
-		s.message = "the deletion is held: " + s.message
+		s.message = holdingText + s.message
 	}
 	return s
 }

@@ -223,6 +223,22 @@ func expectCalm(w *world, obj client.Object) {
 	}
 }
 
+// That a deletion is held is an event of its own, also where the object said before what holds it.
+func TestHeldDeletionWarnsOfWhatWasKnown(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	obj, left := w.deletable("Sandbox")
+	repair := causes["the connection is gone"].brake(w)
+	awaitReason(w, obj, v1alpha1.ReasonConnectionNotFound)
+	w.remove(obj)
+	awaitWarning(w, obj, v1alpha1.ReasonConnectionNotFound)
+	repair()
+	awaitGone(w, obj)
+	if left() != 0 {
+		t.Error("the remote is left behind")
+	}
+}
+
 // A deletion that is held lets go at once when its remote is to be left.
 func TestHeldDeletionLetsGoByOrphan(t *testing.T) {
 	t.Parallel()
