@@ -165,10 +165,7 @@ func (r *Resolver) lends(ctx context.Context, connection *v1alpha1.ClusterConnec
 	}
 	selector, err := metav1.LabelSelectorAsSelector(connection.Spec.NamespaceSelector)
 	if err != nil {
-		return false, &UnavailableError{
-			Reason:  v1alpha1.ReasonConnectionNotReady,
-			Message: fmt.Sprintf("the namespaceSelector of ClusterConnection/%s is not valid: correct it", connection.Name),
-		}
+		return false, notFound("ClusterConnection/%s is lent to no namespace, since its namespaceSelector is not valid: correct it", connection.Name)
 	}
 	ns := metav1.PartialObjectMetadata{}
 	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))

@@ -211,8 +211,12 @@ func (r *ConnectionReconciler) link(ctx context.Context, view *connectionView) (
 	if err != nil {
 		return standing{}, err
 	}
-	if inUse, ok := leaving(view); ok && (s.reason == v1alpha1.ReasonConnected || s.reason == v1alpha1.ReasonConnecting) {
-		s = inUse
+	if s.reason == v1alpha1.ReasonConnected || s.reason == v1alpha1.ReasonConnecting {
+		if inUse, ok := leaving(view); ok {
+			s = inUse
+		} else if useless, ok := unlendable(view.obj); ok {
+			s = useless
+		}
 	}
 	if view.passing {
 		s = s.after(soon)

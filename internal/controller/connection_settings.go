@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/connection"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
@@ -64,6 +67,20 @@ func credentialOf(spec *v1alpha1.ConnectionSpec, value string) (wrenn.Credential
 		return wrenn.APIKey(value)
 	}
 	return wrenn.JWT(value)
+}
+
+// unlendable is where a ClusterConnection stands whose selector is not valid, and selects no namespace. Who is bound to it can
+// still be let go.
+func unlendable(obj client.Object) (standing, bool) {
+	lent, ok := obj.(*v1alpha1.ClusterConnection)
+	if !ok || lent.Spec.NamespaceSelector == nil {
+		return standing{}, false
+	}
+	if _, err := metav1.LabelSelectorAsSelector(lent.Spec.NamespaceSelector); err == nil {
+		return standing{}, false
+	}
+	return stalled(v1alpha1.ReasonInvalidRequest, "spec.namespaceSelector is not valid, so that the connection is lent to no "+
+		"namespace: correct its keys and values, which must be those of labels"), true
 }
 
 // healthStanding tells the health of a team as a standing.
