@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
@@ -137,9 +138,98 @@ func TestClusterConnectionFollowsLabels(t *testing.T) {
 	awaitReason(w, sandbox, v1alpha1.ReasonConnectionNotFound)
 	label("use")
 	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+	id := sandbox.Status.SandboxID
 	label("not")
+	awaitReason(w, sandbox, v1alpha1.ReasonConnectionNotFound)
+	if meta.IsStatusConditionTrue(sandbox.Status.Conditions, v1alpha1.ConditionRunning) {
+		t.Error("it says that it can be used")
+	}
 	w.create(late)
+	awaitReason(w, late, v1alpha1.ReasonConnectionNotFound)
+	label("use")
+	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+	if sandbox.Status.SandboxID != id {
+		t.Errorf("the remote changed from %s to %s", id, sandbox.Status.SandboxID)
+	}
+	awaitReason(w, late, v1alpha1.ReasonRunning)
+	label("not")
 	awaitReason(w, late, v1alpha1.ReasonConnectionNotFound)
 	w.remove(sandbox, late)
 	awaitNothing(w, sandbox, late)
+}
+
+// A Sandbox that is well is told when the connection that it is bound to ceases to be lent, or is gone.
+func TestSandboxIsToldThatItsConnectionIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	w.startOperator()
+	lent := w.lend(&metav1.LabelSelector{})
+	awaitReason(w, lent, v1alpha1.ReasonConnected)
+	own := w.connection(w.wrenn.URL())
+	w.create(own)
+	awaitReason(w, own, v1alpha1.ReasonConnected)
+	borrower, owner := w.sandbox("borrower"), w.sandbox("owner")
+	borrower.Spec.ConnectionRef = &v1alpha1.ConnectionReference{Kind: v1alpha1.ConnectionKindCluster, Name: lent.Name}
+	owner.Spec.DeletionPolicy = v1alpha1.DeletionPolicyOrphan // so that it does not hold its connection
+	w.create(borrower)
+	w.create(owner)
+	awaitReason(w, borrower, v1alpha1.ReasonRunning)
+	awaitReason(w, owner, v1alpha1.ReasonRunning)
+
+	edit(w, lent, func(c *v1alpha1.ClusterConnection) { c.Spec.NamespaceSelector = nil })
+	awaitReason(w, borrower, v1alpha1.ReasonConnectionNotFound)
+	w.remove(own)
+	awaitGone(w, own)
+	awaitReason(w, owner, v1alpha1.ReasonConnectionNotFound)
+
+	edit(w, lent, func(c *v1alpha1.ClusterConnection) { c.Spec.NamespaceSelector = &metav1.LabelSelector{} })
+	awaitReason(w, borrower, v1alpha1.ReasonRunning)
+	w.create(w.connection(w.wrenn.URL()))
+	awaitReason(w, owner, v1alpha1.ReasonRunning)
+	w.remove(borrower)
+	awaitGone(w, borrower)
+}
+
+// A selector that nothing can be made of is refused.
+func TestClusterConnectionRefusesOddSelectors(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	for name, requirement := range map[string]metav1.LabelSelectorRequirement{
+		"unknown operator":   {Key: "a", Operator: "Is", Values: []string{"b"}},
+		"In without values":  {Key: "a", Operator: metav1.LabelSelectorOpIn},
+		"Exists with values": {Key: "a", Operator: metav1.LabelSelectorOpExists, Values: []string{"b"}},
+	} {
+		lent := &v1alpha1.ClusterConnection{
+			ObjectMeta: metav1.ObjectMeta{Name: w.namespace, Labels: w.labels()},
+			Spec: v1alpha1.ClusterConnectionSpec{
+				ConnectionSpec:    w.connection(w.wrenn.URL()).Spec,
+				NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{requirement}},
+			},
+		}
+		if err := w.api.Create(w.ctx, lent); err == nil || !strings.Contains(err.Error(), "operator of each of matchExpressions") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Of one that is not refused and still makes no sense, both sides are told.
+func TestInvalidSelectorIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	w.startOperator()
+	lent := w.lend(&metav1.LabelSelector{MatchLabels: map[string]string{"a": "no label!"}})
+	awaitReason(w, lent, v1alpha1.ReasonInvalidRequest)
+	sandbox := w.sandbox("box")
+	sandbox.Spec.ConnectionRef = &v1alpha1.ConnectionReference{Kind: v1alpha1.ConnectionKindCluster, Name: lent.Name}
+	w.create(sandbox)
+	awaitReason(w, sandbox, v1alpha1.ReasonConnectionNotFound)
+	ready := meta.FindStatusCondition(sandbox.Status.Conditions, v1alpha1.ConditionReady)
+	if want := "ClusterConnection/" + lent.Name + " is lent to no namespace, since its namespaceSelector is not valid"; !strings.Contains(ready.Message, want) {
+		t.Errorf("the message is %q", ready.Message)
+	}
+	edit(w, lent, func(c *v1alpha1.ClusterConnection) { c.Spec.NamespaceSelector = &metav1.LabelSelector{} })
+	awaitReason(w, lent, v1alpha1.ReasonConnected)
+	awaitReason(w, sandbox, v1alpha1.ReasonRunning)
+	w.remove(sandbox)
+	awaitNothing(w, sandbox)
 }

@@ -46,8 +46,9 @@ func (r *SandboxReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Snapshot{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesOfSnapshot)).
 		Watches(&v1alpha1.Connection{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesWaitingForConnection)).
 		Watches(&v1alpha1.ClusterConnection{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesWaitingForConnection)).
-		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesWaitingInNamespace),
-			builder.WithPredicates(relabeled())).
+		Watches(&v1alpha1.Connection{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesOfConnection), builder.WithPredicates(respecified())).
+		Watches(&v1alpha1.ClusterConnection{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesOfConnection), builder.WithPredicates(respecified())).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.sandboxesLentTo), builder.WithPredicates(relabeled())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 8}).
 		Complete(r)
 }
@@ -136,8 +137,18 @@ func (r *SandboxReconciler) sandboxesOfSnapshot(ctx context.Context, obj client.
 	return append(found, waiting(starting.Items)...)
 }
 
-// sandboxesWaitingForConnection are those that have no remote yet and might use the connection.
+// sandboxesWaitingForConnection are those that are not Ready and might use the connection.
 func (r *SandboxReconciler) sandboxesWaitingForConnection(ctx context.Context, obj client.Object) []reconcile.Request {
+	return waiting(r.usersOf(ctx, obj))
+}
+
+// sandboxesOfConnection are those that might use the connection, and have to be told when they no longer may.
+func (r *SandboxReconciler) sandboxesOfConnection(ctx context.Context, obj client.Object) []reconcile.Request {
+	return requestsFor(r.usersOf(ctx, obj))
+}
+
+// usersOf returns the Sandboxes that use a connection, or might.
+func (r *SandboxReconciler) usersOf(ctx context.Context, obj client.Object) []v1alpha1.Sandbox {
 	kind := v1alpha1.ConnectionKindNamespaced
 	if obj.GetNamespace() == "" {
 		kind = v1alpha1.ConnectionKindCluster
@@ -147,25 +158,30 @@ func (r *SandboxReconciler) sandboxesWaitingForConnection(ctx context.Context, o
 	if err := r.List(ctx, &all, client.InNamespace(obj.GetNamespace())); err != nil {
 		return nil
 	}
-	return waiting(slices.DeleteFunc(all.Items, func(sandbox v1alpha1.Sandbox) bool { return !mayUse(&sandbox, key) }))
+	return slices.DeleteFunc(all.Items, func(sandbox v1alpha1.Sandbox) bool { return !mayUse(&sandbox, key) })
 }
 
-// sandboxesWaitingInNamespace are those that a ClusterConnection may have been lent to by the namespace's labels.
-func (r *SandboxReconciler) sandboxesWaitingInNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+// sandboxesLentTo are those that a ClusterConnection may have been lent to by the namespace's labels, or is lent to no more.
+func (r *SandboxReconciler) sandboxesLentTo(ctx context.Context, namespace client.Object) []reconcile.Request {
 	var all v1alpha1.SandboxList
 	if err := r.List(ctx, &all, client.InNamespace(namespace.GetName())); err != nil {
 		return nil
 	}
-	return waiting(all.Items)
+	return requestsFor(slices.DeleteFunc(all.Items, func(sandbox v1alpha1.Sandbox) bool {
+		bound := sandbox.Status.Connection
+		return bound != nil && bound.Kind != v1alpha1.ConnectionKindCluster
+	}))
 }
 
 // waiting are the Sandboxes that are not Ready.
 func waiting(sandboxes []v1alpha1.Sandbox) []reconcile.Request {
-	var found []reconcile.Request
+	return requestsFor(slices.DeleteFunc(sandboxes, func(sandbox v1alpha1.Sandbox) bool { return isReady(sandbox.Status.Conditions) }))
+}
+
+func requestsFor(sandboxes []v1alpha1.Sandbox) []reconcile.Request {
+	found := make([]reconcile.Request, 0, len(sandboxes))
 	for i := range sandboxes {
-		if !isReady(sandboxes[i].Status.Conditions) {
-			found = append(found, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sandboxes[i])})
-		}
+		found = append(found, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sandboxes[i])})
 	}
 	return found
 }
