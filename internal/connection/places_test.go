@@ -3,8 +3,6 @@ package connection
 import (
 	"context"
 	"testing"
-
-	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
 )
 
 // ended is a context that lets nobody wait: there is a place now, or there is none.
@@ -100,36 +98,5 @@ func TestPlacesAreTakenInTurn(t *testing.T) {
 	}
 	if free := len(take(t, p.acquire)); free != 1 {
 		t.Errorf("%d places in the end", free)
-	}
-}
-
-// Connections of one credential may have different limits: creates that are under way count whichever was seen last.
-func TestTeamBoundsCreatesAcrossChanges(t *testing.T) {
-	server := startWrenn(t, wrenndev.Config{})
-	pool, _ := startPool(t)
-	settings := settingsFor(t, server.URL(), server.APIKey())
-	set := func(name string, creates int32) *Team {
-		t.Helper()
-		settings.ConcurrentCreates = creates
-		team, err := pool.Set(key(name), settings)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return team
-	}
-	team := set("few", 2)
-	leaves := take(t, team.AcquireCreate)
-	set("many", 3)
-	leaves = append(leaves, take(t, team.AcquireCreate)...)
-	for range 3 { // as each reconcile does
-		set("few", 2)
-		set("many", 3)
-		leaves = append(leaves, take(t, team.AcquireCreate)...)
-	}
-	if len(leaves) != 3 {
-		t.Errorf("%d creates at a time", len(leaves))
-	}
-	for _, leave := range leaves {
-		leave()
 	}
 }
