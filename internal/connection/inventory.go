@@ -16,6 +16,9 @@ type Sighting struct {
 	Listed bool
 }
 
+// keepEnded is how long a sandbox that has ended is known without anybody asking for it. Who asks later asks the service.
+const keepEnded = time.Hour
+
 // inventory is the latest known state of a team's sandboxes. A list is a look into the past: whatever was seen after
 // the list was asked for outweighs it.
 type inventory struct {
@@ -27,6 +30,14 @@ type inventory struct {
 type seenSandbox struct {
 	sandbox wrenn.Sandbox
 	at      time.Time
+	// asked is when somebody last asked for it, where it has ended.
+	asked time.Time
+}
+
+// forgettable tells whether a sandbox has ended so long ago that nobody has it any more. Lists do not show it, so that it would be
+// there for ever.
+func (s seenSandbox) forgettable(now time.Time) bool {
+	return s.sandbox.Status.Final() && now.Sub(s.at) > keepEnded && now.Sub(s.asked) > keepEnded
 }
 
 func newInventory() *inventory { return &inventory{seen: map[string]seenSandbox{}} }
@@ -38,6 +49,10 @@ func (inv *inventory) lookup(id string) Sighting {
 	s := Sighting{Listed: !inv.listStart.IsZero()}
 	if seen, ok := inv.seen[id]; ok {
 		s.Sandbox = &seen.sandbox
+		if seen.sandbox.Status.Final() {
+			seen.asked = time.Now()
+			inv.seen[id] = seen
+		}
 	}
 	return s
 }
@@ -77,7 +92,10 @@ func (inv *inventory) replace(list []wrenn.Sandbox, start time.Time) (changed []
 		}
 	}
 	for id, known := range inv.seen {
-		if !listed[id] && !known.at.After(start) && !known.sandbox.Status.Final() {
+		switch {
+		case known.forgettable(start):
+			delete(inv.seen, id)
+		case !listed[id] && !known.at.After(start) && !known.sandbox.Status.Final():
 			delete(inv.seen, id)
 			changed = append(changed, id)
 		}

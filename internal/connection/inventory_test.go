@@ -76,6 +76,29 @@ func TestInventoryKeepsWhatHasEnded(t *testing.T) {
 	}
 }
 
+// What has ended is known for as long as anybody asks for it, and is not kept for ever after.
+func TestInventoryForgetsWhatNobodyAsksFor(t *testing.T) {
+	t.Parallel()
+	now, inv := time.Now(), newInventory()
+	inv.observe(wrenn.Sandbox{ID: "lost", Status: wrenn.StatusStopped}, now.Add(-2*keepEnded))
+	inv.observe(wrenn.Sandbox{ID: "replaced", Status: wrenn.StatusStopped}, now.Add(-2*keepEnded))
+	inv.observe(wrenn.Sandbox{ID: "new", Status: wrenn.StatusError}, now)
+	inv.observe(running("alive"), now.Add(-2*keepEnded))
+	inv.lookup("lost")
+	if changed := inv.replace([]wrenn.Sandbox{running("alive")}, now.Add(time.Second)); len(changed) != 0 {
+		t.Errorf("changed: %v", changed)
+	}
+	for id, want := range map[string]bool{"lost": true, "replaced": false, "new": true, "alive": true} {
+		if _, ok := inv.seen[id]; ok != want {
+			t.Errorf("%s is known: %v", id, ok)
+		}
+	}
+	inv.replace([]wrenn.Sandbox{running("alive")}, now.Add(2*keepEnded))
+	if len(inv.seen) != 1 {
+		t.Errorf("known: %+v", inv.seen)
+	}
+}
+
 func TestInventoryForgetsNothingThatIsAlive(t *testing.T) {
 	t.Parallel()
 	start := time.Now()

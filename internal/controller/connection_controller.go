@@ -151,13 +151,24 @@ func (r *ConnectionReconciler) reconcileClusterConnection(ctx context.Context, r
 func (r *ConnectionReconciler) gone(key connection.Key, err error) (ctrl.Result, error) {
 	if apierrors.IsNotFound(err) {
 		r.Pool.Remove(key)
+		r.forgetOthers(types.NamespacedName{Namespace: key.Namespace, Name: key.Name}, "")
 	}
 	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// forgetOthers forgets the verifications of other objects that have had the name.
+func (r *ConnectionReconciler) forgetOthers(name types.NamespacedName, uid types.UID) {
+	for former, landed := range r.flights.strays(name, uid) {
+		landed.result.discard()
+		r.flights.clear(former)
+		r.troubles.forget(former)
+	}
 }
 
 // reconcile links the connection to its team and holds what is needed. The status names the Secret before that is held:
 // whoever comes after a crash knows which to let go.
 func (r *ConnectionReconciler) reconcile(ctx context.Context, view *connectionView) (ctrl.Result, error) {
+	r.forgetOthers(client.ObjectKeyFromObject(view.obj), view.obj.GetUID())
 	conditions := slices.Clone(view.status.Conditions)
 	if err := r.findUsers(ctx, view); err != nil {
 		return ctrl.Result{}, err

@@ -11,6 +11,10 @@ import (
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 )
 
+// keepTrouble is how long a trouble is remembered after its object could have been tried again. Who is not tried for so long is gone,
+// or waits for something else.
+const keepTrouble = time.Hour
+
 // troubles remember, for each object, what last went wrong and when to try again. They are memory only: after a restart
 // everything is tried once more, which is right.
 type troubles struct {
@@ -39,6 +43,7 @@ func newTroubles(first, longest time.Duration) *troubles {
 func (t *troubles) note(obj client.Object, s standing, atLeast time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.forgetOld(time.Now())
 	t.byUID[obj.GetUID()] = trouble{
 		standing:   s,
 		until:      time.Now().Add(max(t.limiter.When(obj.GetUID()), atLeast)),
@@ -73,6 +78,16 @@ func (t *troubles) last(obj client.Object) (trouble, bool) {
 	known, ok := t.byUID[obj.GetUID()]
 	return known, ok && known.generation == obj.GetGeneration() &&
 		known.requested == obj.GetAnnotations()[v1alpha1.AnnotationReconcileRequestedAt]
+}
+
+// forgetOld is for objects that went without anybody's telling.
+func (t *troubles) forgetOld(now time.Time) {
+	for uid, known := range t.byUID {
+		if now.Sub(known.until) > keepTrouble {
+			delete(t.byUID, uid)
+			t.limiter.Forget(uid)
+		}
+	}
 }
 
 // forget is for an object that is well, or gone.
