@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -18,6 +19,12 @@ const (
 
 // maxLine bounds a frame: a block of the launcher, in base64 or hexadecimal, and its head.
 const maxLine = 160 << 10
+
+// The largest exit code and number of a signal that there are.
+const (
+	maxExitCode = 255
+	maxSignal   = 127
+)
 
 // errFrame says that what came is not what the launcher sends: something was lost, repeated or changed on the way. It is
 // cured by another look from the stored offset.
@@ -131,7 +138,7 @@ func (f *frame) parsePID(args [][]byte) bool {
 	if err != nil || n[0] == 0 || n[0] > 1<<31-1 {
 		return false
 	}
-	f.pid, f.age = int32(n[0]), time.Duration(n[1])*time.Millisecond //nolint:gosec // just compared
+	f.pid, f.age = int32(n[0]), millis(n[1]) //nolint:gosec // just compared
 	return true
 }
 
@@ -141,7 +148,7 @@ func (f *frame) parseExit(args [][]byte) bool {
 	}
 	kind := ExitKind(args[0])
 	n, err := numbers(args[1:], 5)
-	if err != nil || n[0] > 255 || n[2] > 1 {
+	if err != nil || n[0] > maxExitCode || n[2] > 1 {
 		return false
 	}
 	switch kind {
@@ -149,12 +156,21 @@ func (f *frame) parseExit(args [][]byte) bool {
 	default:
 		return false
 	}
+	if kind == Signaled && n[0] > maxSignal {
+		// There is no such signal: whoever is in the sandbox has written this.
+		kind = Unknown
+	}
 	f.exit = Exit{
 		Kind: kind, Code: int32(n[0]), //nolint:gosec // at most 255
-		Duration: time.Duration(n[1]) * time.Millisecond, Stopped: n[2] == 1,
+		Duration: millis(n[1]), Stopped: n[2] == 1,
 	}
 	f.sizes = [2]int64{n[3], n[4]}
 	return true
+}
+
+// millis is a time that the guest tells. One that is too long for any clock is cut short.
+func millis(n int64) time.Duration {
+	return time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
 func numbers(args [][]byte, want int) ([]int64, error) {

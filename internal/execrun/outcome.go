@@ -109,6 +109,10 @@ func (a *attempt) conclude(ctx context.Context, g guest, spec *Attempt) error {
 	if err := a.settle(err); err != nil {
 		return err
 	}
+	// What is stored was written, also where the guest tells of less: what the command left running may have written it
+	// after the end, and whoever is in the sandbox may tell anything.
+	a.final.sizes = atLeast(a.final.sizes, a.out.end)
+	a.offsets = a.final.sizes
 	failed := a.final.exit.Kind != Exited || a.final.exit.Code != 0 || a.final.exit.Stopped
 	rest := a.out.rest(a.final.sizes, failed)
 	if err := a.storeRest(ctx, g, rest); errors.Is(err, errNoFiles) {

@@ -18,6 +18,11 @@ func sum(n [2]int64) int64 { return n[stdout] + n[stderr] }
 
 func minus(a, b [2]int64) [2]int64 { return [2]int64{a[stdout] - b[stdout], a[stderr] - b[stderr]} }
 
+// atLeast is n, or what it is to be at least, for each stream.
+func atLeast(n, least [2]int64) [2]int64 {
+	return [2]int64{max(n[stdout], least[stdout]), max(n[stderr], least[stderr])}
+}
+
 func (s span) len() int64 { return sum(minus(s.to, s.from)) }
 
 // cut cuts a span into segments of the size of a part, stdout first. The same span is always cut the same way.

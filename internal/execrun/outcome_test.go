@@ -1,0 +1,49 @@
+package execrun
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
+)
+
+// Whoever is in the sandbox can say that the command ended with less output than it has been seen to write. So does the
+// launcher, where a command leaves something running that goes on writing.
+func TestEndThatTellsOfLessThanIsStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	a := w.attempt(Command{Script: `head -c 1000 /dev/zero; until [ -e go ]; do sleep 0.05; done
+		cd .wrenn/exec/$WRENN_EXEC_ID; echo exit 3 1 0 500 0 >new; mv new exit; while :; do sleep 0.5; echo more; done`})
+	w.runner.Ensure(a, Follow)
+	w.await("what it writes first", func(p Progress) bool { return len(p.ConfigMaps) == 1 && p.Stdout.Bytes == 1000 })
+	w.upload("go", nil)
+	p := w.run(a)
+	if p.Exit.Code != 3 || p.Truncated != 0 {
+		t.Errorf("exit %+v, %d truncated", p.Exit, p.Truncated)
+	}
+	got := w.stored(p.ConfigMaps)[stdout]
+	if more, ok := bytes.CutPrefix(got, make([]byte, 1000)); !ok || len(bytes.ReplaceAll(more, []byte("more\n"), nil)) > 0 {
+		t.Errorf("stored %q", got)
+	}
+	if p.Stdout.Bytes != int64(len(got)) {
+		t.Errorf("%d bytes are stored, %d are told of", len(got), p.Stdout.Bytes)
+	}
+}
+
+func TestAtLeast(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ n, least, want [2]int64 }{
+		{[2]int64{}, [2]int64{}, [2]int64{}},
+		{[2]int64{500, 0}, [2]int64{1000, 0}, [2]int64{1000, 0}},
+		{[2]int64{500, 700}, [2]int64{1000, 600}, [2]int64{1000, 700}},
+		{[2]int64{1500, 700}, [2]int64{1000, 600}, [2]int64{1500, 700}},
+	} {
+		t.Run(fmt.Sprint(tc.n, tc.least), func(t *testing.T) {
+			t.Parallel()
+			if got := atLeast(tc.n, tc.least); got != tc.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
