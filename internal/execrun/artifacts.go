@@ -128,7 +128,7 @@ func (a *attempt) storeFile(ctx context.Context, g guest, spec *Attempt, stored 
 func (o *output) create(ctx context.Context, cm *corev1.ConfigMap) error {
 	err := o.client.Create(ctx, cm)
 	if apierrors.IsAlreadyExists(err) {
-		if err = o.taken(ctx, cm.Name); errors.Is(err, errStale) {
+		if err = o.taken(ctx, cm.Name, func(there *corev1.ConfigMap) bool { return o.job.owns(there) }); errors.Is(err, errStale) {
 			return nil
 		}
 		return err

@@ -40,6 +40,7 @@ type attempt struct {
 	offsets  [2]int64 // of the next byte of each stream: what is stored or buffered, and what was dropped
 	failures int
 	refusals int
+	shorts   int // times in a row that the guest told of the end before all of the output had come
 	reupload bool
 	launched bool      // an attached command
 	queue    []piece   // output of an attached command that waits to be stored

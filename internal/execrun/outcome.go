@@ -31,6 +31,10 @@ const quickLooks = 2
 // maxRefusals is how often the guest may say that it cannot run commands before that is believed.
 const maxRefusals = 5
 
+// maxShorts is how often in a row the guest may tell of the end of a command before all of its output has come until it is
+// believed that there is no more. The stream alone loses less.
+const maxShorts = 10
+
 // examine finds out why a call failed. Only the service's own word on the sandbox, as an answer to the question for it,
 // can say that the sandbox is gone.
 func (a *attempt) examine(ctx context.Context, sandbox *wrenn.SandboxHandle, err error) error {
@@ -85,8 +89,12 @@ type ending struct {
 
 // end takes note of the end of the command.
 func (a *attempt) end(f frame) error {
-	if a.offsets[stdout] < f.sizes[stdout] || a.offsets[stderr] < f.sizes[stderr] {
-		return fmt.Errorf("%w: %w: it ended early", errLook, errFrame)
+	sizes := f.sizes
+	if a.offsets != atLeast(a.offsets, sizes) {
+		if err := a.endedEarly(); !errors.Is(err, errShort) {
+			return err
+		}
+		sizes = a.offsets
 	}
 	exit := f.exit
 	if exit.Kind == Unstarted && !exit.Stopped {
@@ -95,9 +103,17 @@ func (a *attempt) end(f frame) error {
 	}
 	// A command that had ended before it was told to says so. One that left no word of its end may have been ended.
 	exit.Stopped = exit.Stopped || (exit.Kind == Unknown && a.snapshot().Stopped)
-	a.final = &ending{exit: exit, sizes: f.sizes, unread: f.kind == frameGone}
+	a.final = &ending{exit: exit, sizes: sizes, unread: f.kind == frameGone}
 	a.update(func(p *Progress) { p.Exit = &exit })
 	return nil
+}
+
+// endedEarly takes note of an end that came before all of the output. It returns errShort once there is no more to come.
+func (a *attempt) endedEarly() error {
+	if a.shorts++; a.shorts >= maxShorts {
+		return errShort
+	}
+	return fmt.Errorf("%w: %w: it ended early", errLook, errFrame)
 }
 
 // conclude stores what is not stored yet of a command that has ended.
@@ -121,7 +137,7 @@ func (a *attempt) conclude(ctx context.Context, g guest, spec *Attempt) error {
 		return err
 	}
 	if a.out.keep == v1alpha1.OutputConfigMapsAlways || len(rest) > 0 {
-		a.final.unstored = sum(a.final.sizes) - a.out.stored(rest)
+		a.final.unstored = max(0, sum(a.final.sizes)-a.out.stored(rest))
 	}
 	return a.finish(ctx, g, spec)
 }
@@ -160,6 +176,9 @@ func (a *attempt) storeRest(ctx context.Context, g guest, rest []segment) error 
 	}
 	for _, s := range rest {
 		data, err := a.fetch(ctx, g, s.span)
+		if errors.Is(err, errShort) {
+			continue
+		}
 		if err == nil {
 			err = a.settle(a.out.add(ctx, s, data))
 		}

@@ -47,3 +47,23 @@ func TestAtLeast(t *testing.T) {
 		})
 	}
 }
+
+// It can also say that there was more. After some looks it is believed that there is not.
+func TestEndThatTellsOfMoreThanThereIs(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]int64{"all is stored as it comes": 8 << 20, "the rest is stored at the end": 100_000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, wrenndev.Config{})
+			content := noise(61, 90_000)
+			w.upload("out", content)
+			a := w.attempt(Command{Script: `cat out; cd .wrenn/exec/$WRENN_EXEC_ID; echo exit 3 1 0 4611686018427387903 0 >new; mv new exit; sleep 1000`})
+			a.LimitBytes = limit
+			p := w.run(a)
+			if p.Exit.Code != 3 || p.Truncated != 0 || p.Stdout.Bytes != int64(len(content)) {
+				t.Errorf("exit %+v, %d truncated, %d bytes", p.Exit, p.Truncated, p.Stdout.Bytes)
+			}
+			w.wantStored(p, content, nil)
+		})
+	}
+}

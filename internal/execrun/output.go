@@ -29,6 +29,8 @@ const (
 	// grown by this share of itself. So each byte is written about appendShare+1 times at the most, and what appendLatest
 	// adds is one part a minute. Nothing is at stake in the meantime: the guest has all of it.
 	appendShare = 8
+	// maxParts is more than any job has: the status can name 256.
+	maxParts = 250
 )
 
 var (
@@ -70,6 +72,7 @@ type output struct {
 
 	full      int       // the parts from 0 on that are full
 	gaps      []segment // those of them that somebody deleted
+	holes     []segment // and those of which it is not known what was in them
 	open      *part
 	end       [2]int64 // offsets of the next byte wanted
 	late      map[int]bool
@@ -184,7 +187,7 @@ func (o *output) put(ctx context.Context, p *part) error {
 	}
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return o.taken(ctx, p.name)
+		return o.taken(ctx, p.name, o.ours)
 	case apierrors.IsConflict(err), p.version != "" && apierrors.IsNotFound(err):
 		return errStale
 	case err != nil:
@@ -195,10 +198,10 @@ func (o *output) put(ctx context.Context, p *part) error {
 }
 
 // taken tells a part of our own that we did not know of from a ConfigMap of somebody else.
-func (o *output) taken(ctx context.Context, name string) error {
+func (o *output) taken(ctx context.Context, name string, ours func(*corev1.ConfigMap) bool) error {
 	var cm corev1.ConfigMap
 	err := o.reader.Get(ctx, client.ObjectKey{Namespace: o.job.Namespace, Name: name}, &cm)
-	if err == nil && !o.job.owns(&cm) {
+	if err == nil && !ours(&cm) {
 		return fmt.Errorf("%w: %w: delete ConfigMap %s", errBlocked, errForeign, cm.Name)
 	}
 	return errStale
@@ -238,7 +241,8 @@ func (p *part) configMap(job Job) *corev1.ConfigMap {
 func (o *output) names() []string {
 	var names []string
 	for number := range o.full {
-		if !slices.ContainsFunc(o.gaps, func(s segment) bool { return s.number == number }) {
+		is := func(s segment) bool { return s.number == number }
+		if !o.late[number] && !slices.ContainsFunc(o.gaps, is) && !slices.ContainsFunc(o.holes, is) {
 			names = append(names, o.nameOf(number))
 		}
 	}

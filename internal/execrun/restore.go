@@ -36,8 +36,9 @@ func (o *output) findGaps(ctx context.Context, there []*part) error {
 	for _, p := range there {
 		known[p.number] = p
 	}
+	absent := func(number int) bool { return number < o.full && known[number] == nil && !o.late[number] }
 	for number := 0; number < o.full; number++ {
-		if known[number] != nil {
+		if !absent(number) {
 			continue
 		}
 		first := number
@@ -48,18 +49,31 @@ func (o *output) findGaps(ctx context.Context, there []*part) error {
 			}
 			gap.from = [2]int64{before.end(stdout), before.end(stderr)}
 		}
-		for number+1 < o.full && known[number+1] == nil {
+		for absent(number + 1) {
 			number++
 		}
 		if after := known[number+1]; after != nil {
 			gap.to = after.base
 		}
-		// What is there may have been tampered with. It is not made worse then.
-		if pieces := gap.cut(first, nil); len(pieces) == number+1-first {
-			o.gaps = append(o.gaps, pieces...)
-		}
+		o.leaveOut(gap, first, number+1)
 	}
 	return nil
+}
+
+// leaveOut notes the parts that are missing, and what was in them. What is beside them may have been tampered with, and not
+// fit any more. It is not made worse then.
+func (o *output) leaveOut(gap span, first, after int) {
+	if !gap.forward() {
+		gap = span{}
+	}
+	if pieces := gap.cut(first, nil); len(pieces) == after-first {
+		o.gaps = append(o.gaps, pieces...)
+		return
+	}
+	for number := first; number < after; number++ {
+		o.holes = append(o.holes, segment{span: gap, number: number})
+		gap = span{}
+	}
 }
 
 // add stores a segment.
@@ -80,8 +94,11 @@ func (a *attempt) restore(ctx context.Context, g guest) error {
 	for len(a.out.gaps) > 0 {
 		gap := a.out.gaps[0]
 		data, err := a.fetch(ctx, g, gap.span)
-		if err == nil {
+		switch {
+		case err == nil:
 			err = a.settle(a.out.add(ctx, gap, data))
+		case errors.Is(err, errShort):
+			a.out.holes, err = append(a.out.holes, gap), nil
 		}
 		if err != nil {
 			return err
@@ -95,7 +112,11 @@ func (a *attempt) restore(ctx context.Context, g guest) error {
 // nowhere is an offset that no stream reaches.
 const nowhere = 1 << 61
 
-var errNoFiles = errors.New("the command's files are not in the sandbox any more")
+var (
+	errNoFiles = errors.New("the command's files are not in the sandbox any more")
+	// errShort says that the files in the sandbox do not have what is wanted of them.
+	errShort = errors.New("the command's files are shorter than they should be")
+)
 
 // fetch reads a span of the streams from the files in the guest.
 func (a *attempt) fetch(ctx context.Context, g guest, s span) ([2][]byte, error) {
@@ -119,7 +140,7 @@ func (a *attempt) fetch(ctx context.Context, g guest, s span) ([2][]byte, error)
 		case f.kind == frameGone:
 			return errNoFiles
 		case f.kind == frameExit:
-			return fmt.Errorf("%w: %w: it ended early", errLook, errFrame)
+			return a.endedEarly()
 		case f.kind != frameStdout && f.kind != frameStderr:
 			return nil
 		}
@@ -133,6 +154,7 @@ func (a *attempt) fetch(ctx context.Context, g guest, s span) ([2][]byte, error)
 		n := min(int64(len(f.data)), s.to[of]-f.offset)
 		data[of] = append(data[of], f.data[:n]...)
 		if left -= n; left == 0 {
+			a.shorts = 0
 			return errOver
 		}
 		return nil

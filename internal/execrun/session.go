@@ -222,7 +222,7 @@ func (r *reader) data(f frame) error {
 	default:
 		return fmt.Errorf("%w: %w: not the next byte", errLook, errFrame)
 	}
-	a.failures, a.refusals = 0, 0
+	a.failures, a.refusals, a.shorts = 0, 0, 0
 	taken, err := len(f.data), error(nil)
 	if r.keep == 0 {
 		taken, err = a.out.append(r.ctx, stream, f.data)

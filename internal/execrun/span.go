@@ -1,6 +1,10 @@
 package execrun
 
-import "github.com/wrennhq/wrenn-operator/api/v1alpha1"
+import (
+	"slices"
+
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
+)
 
 // span is a piece of both streams, from one offset of each to another.
 type span struct{ from, to [2]int64 }
@@ -24,6 +28,9 @@ func atLeast(n, least [2]int64) [2]int64 {
 }
 
 func (s span) len() int64 { return sum(minus(s.to, s.from)) }
+
+// forward tells that no stream of a span ends before it begins.
+func (s span) forward() bool { return s.to == atLeast(s.to, s.from) }
 
 // cut cuts a span into segments of the size of a part, stdout first. The same span is always cut the same way.
 func (s span) cut(number int, head *[2]int64) []segment {
@@ -54,7 +61,7 @@ func share(wanted [2]int64, room int64) [2]int64 {
 // stored is how much is stored, of the beginning of the output and of its rest.
 func (o *output) stored(rest []segment) int64 {
 	n := sum(o.end)
-	for _, gap := range o.gaps {
+	for _, gap := range slices.Concat(o.gaps, o.holes) {
 		n -= gap.len()
 	}
 	for _, s := range rest {

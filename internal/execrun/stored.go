@@ -101,11 +101,36 @@ func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *A
 	case o.keep != v1alpha1.OutputConfigMapsAlways:
 		return o, tails, nil
 	case head != nil:
-		o.end, o.full = *head, int((sum(*head)+partBytes-1)/partBytes)
-	case len(first) > 0:
-		last := first[len(first)-1]
-		if err := loadPart(ctx, reader, a.Job, last); err != nil {
+		o.resume(*head, first)
+	default:
+		if first, err = o.resumeLast(ctx, first); err != nil {
 			return nil, tails, err
+		}
+	}
+	if err := o.findGaps(ctx, first); err != nil {
+		return nil, tails, err
+	}
+	return o, tails, fillTails(ctx, reader, a.Job, first, tails)
+}
+
+// resume goes on after a beginning of the output that is complete: nothing more is stored as it comes.
+func (o *output) resume(head [2]int64, first []*part) {
+	o.end, o.live, o.full = head, sum(head), int((sum(head)+partBytes-1)/partBytes)
+	if len(first) > 0 {
+		o.full = max(o.full, first[len(first)-1].number+1)
+	}
+}
+
+// resumeLast goes on after the last part, or in it, and returns the parts up to there. One that cannot be ours for what is
+// in it is left out, as the others were for what they say of themselves.
+func (o *output) resumeLast(ctx context.Context, first []*part) ([]*part, error) {
+	for ; len(first) > 0; first = first[:len(first)-1] {
+		last := first[len(first)-1]
+		if err := loadPart(ctx, o.reader, o.job, last); err != nil {
+			return nil, err
+		}
+		if !o.holds(last) {
+			continue
 		}
 		o.end, o.full = [2]int64{last.end(stdout), last.end(stderr)}, last.number
 		if last.sealed {
@@ -113,11 +138,37 @@ func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *A
 		} else {
 			o.open = last
 		}
+		break
 	}
-	if err := o.findGaps(ctx, first); err != nil {
-		return nil, tails, err
+	return first, nil
+}
+
+// fits tells whether a part can be one of ours, by what it says of itself: whoever may write ConfigMaps can have written
+// that. Nothing that follows from it is out of bounds then. In front of a part there are those with lower numbers.
+func (o *output) fits(p *part) bool {
+	switch {
+	case p.name != o.nameOf(p.number), p.number >= maxParts:
+		return false
+	case p.head != nil:
+		return sum(*p.head) <= o.limit
+	default:
+		return o.live > 0 && sum(p.base) <= min(o.live, int64(p.number)*partBytes)
 	}
-	return o, tails, fillTails(ctx, reader, a.Job, first, tails)
+}
+
+// holds tells the same of a part that was stored as it came, by what is in it.
+func (o *output) holds(p *part) bool {
+	return p.len() <= partBytes && (p.head != nil || sum(p.base)+int64(p.len()) <= o.live)
+}
+
+// ours tells whether a ConfigMap can be one of our parts.
+func (o *output) ours(cm *corev1.ConfigMap) bool {
+	p, ok := parsePart(cm)
+	if !ok || p.artifact || p.attempt != o.attempt || !o.job.owns(cm) || !o.fits(p) {
+		return false
+	}
+	p.fill(cm)
+	return o.holds(p)
 }
 
 // list returns the parts that there are, without their content, in order.
@@ -133,7 +184,7 @@ func (o *output) list(ctx context.Context) ([]*part, error) {
 		p, ok := parsePart(&list.Items[i])
 		switch {
 		case !ok || !o.job.owns(&list.Items[i]):
-		case p.attempt == o.attempt && p.artifact:
+		case p.attempt == o.attempt && (p.artifact || !o.fits(p)):
 		case p.attempt == o.attempt:
 			parts = append(parts, p)
 		case p.attempt < o.attempt:
@@ -190,28 +241,31 @@ func fillTails(ctx context.Context, reader client.Reader, job Job, parts []*part
 
 func (p *part) end(stream int) int64 { return p.base[stream] + int64(len(p.data[stream])) }
 
-func parsePart(meta *metav1.PartialObjectMetadata) (*part, bool) {
-	attempt, errAttempt := strconv.ParseInt(meta.Annotations[annotationAttempt], 10, 32)
-	if _, is := meta.Annotations[annotationArtifact]; is && errAttempt == nil {
+func parsePart(meta metav1.Object) (*part, bool) {
+	said := meta.GetAnnotations()
+	attempt, errAttempt := strconv.ParseInt(said[annotationAttempt], 10, 32)
+	if _, is := said[annotationArtifact]; is && errAttempt == nil {
 		return &part{attempt: int32(attempt), artifact: true}, true
 	}
-	number, err := strconv.Atoi(meta.Annotations[annotationNumber])
-	base, ok := offsetsOf(meta, annotationStdoutOffset, annotationStderrOffset)
+	number, err := strconv.Atoi(said[annotationNumber])
+	base, ok := offsetsOf(said, annotationStdoutOffset, annotationStderrOffset)
 	if errAttempt != nil || err != nil || number < 0 || !ok {
 		return nil, false
 	}
-	p := &part{name: meta.Name, attempt: int32(attempt), number: number, base: base}
-	if head, ok := offsetsOf(meta, annotationStdoutHead, annotationStderrHead); ok {
+	p := &part{name: meta.GetName(), attempt: int32(attempt), number: number, base: base}
+	if _, late := said[annotationStdoutHead]; late {
+		head, ok := offsetsOf(said, annotationStdoutHead, annotationStderrHead)
 		p.head = &head
+		return p, ok
 	}
 	return p, true
 }
 
 // offsetsOf reads a pair of annotations.
-func offsetsOf(meta *metav1.PartialObjectMetadata, keys ...string) (offsets [2]int64, ok bool) {
+func offsetsOf(said map[string]string, keys ...string) (offsets [2]int64, ok bool) {
 	for stream, key := range keys {
-		offset, err := strconv.ParseInt(meta.Annotations[key], 10, 64)
-		if err != nil || offset < 0 {
+		offset, err := strconv.ParseInt(said[key], 10, 64)
+		if err != nil || offset < 0 || offset >= nowhere {
 			return offsets, false
 		}
 		offsets[stream] = offset
@@ -225,9 +279,13 @@ func loadPart(ctx context.Context, reader client.Reader, job Job, p *part) error
 	if err := reader.Get(ctx, client.ObjectKey{Namespace: job.Namespace, Name: p.name}, &cm); err != nil {
 		return fmt.Errorf("%w: reading what is stored: %w", errBlocked, err)
 	}
+	p.fill(&cm)
+	return nil
+}
+
+func (p *part) fill(cm *corev1.ConfigMap) {
 	for stream, key := range streamKeys {
 		p.data[stream] = cm.BinaryData[key]
 	}
 	p.version, p.sealed, p.stored = cm.ResourceVersion, ptr.Deref(cm.Immutable, false), p.len()
-	return nil
 }
