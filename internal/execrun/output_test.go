@@ -148,6 +148,46 @@ func TestOutputThatIsChangedByOthers(t *testing.T) {
 	w.wantStored(w.run(a), []byte("a\nb\n"), nil)
 }
 
+// Somebody else writes to the ConfigMap that is being filled, or deletes it, between the last write that leaves room in it and
+// the one that fills it.
+func TestOutputThatIsChangedAsItGetsFull(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(context.Context, client.Client, *corev1.ConfigMap) error{
+		"labeled": func(ctx context.Context, c client.Client, cm *corev1.ConfigMap) error {
+			return c.Patch(ctx, cm, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"somebody":"else"}}}`)))
+		},
+		"deleted": func(ctx context.Context, c client.Client, cm *corev1.ConfigMap) error { return c.Delete(ctx, cm) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, wrenndev.Config{})
+			w.stop()
+			var changes atomic.Int64
+			w.startRunner(interceptor.NewClient(w.api, interceptor.Funcs{
+				Update: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.UpdateOption) error {
+					if cm, ok := obj.(*corev1.ConfigMap); ok && cm.Immutable != nil && changes.Add(1) == 1 {
+						other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: cm.Namespace, Name: cm.Name}}
+						if err := change(ctx, w.api, other); err != nil {
+							return err
+						}
+					}
+					return c.Update(ctx, obj, opts...)
+				},
+			}))
+			content := noise(26, 1_200_000)
+			w.upload("out", content)
+			a := w.attempt(Command{Script: "printf a; until [ -e go ]; do sleep 0.05; done; cat out"})
+			w.runner.Ensure(a, Follow)
+			w.await("first ConfigMap", func(p Progress) bool { return len(p.ConfigMaps) == 1 })
+			w.upload("go", nil)
+			w.wantStored(w.run(a), append([]byte("a"), content...), nil)
+			if changes.Load() == 0 {
+				t.Error("nothing was changed")
+			}
+		})
+	}
+}
+
 // Writes fail before and after their effect. A write of which no answer says that it took effect neither loses nor doubles
 // anything.
 func TestOutputOverWritesThatFail(t *testing.T) {

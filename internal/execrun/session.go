@@ -234,7 +234,7 @@ func (r *reader) data(f frame) error {
 	a.publish()
 	switch {
 	case err != nil:
-		return err
+		return a.settle(err)
 	case r.keep == 0 && sum(a.offsets)-sum(a.out.end) > skipAfter:
 		return fmt.Errorf("%w: nothing more is stored", errLook)
 	}
