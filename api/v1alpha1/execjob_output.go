@@ -60,7 +60,7 @@ const (
 	ArtifactNotAFile ArtifactReason = "NotAFile"
 	// ArtifactTooLarge says that the artifacts of a job would have been larger than 16 MiB together.
 	ArtifactTooLarge ArtifactReason = "TooLarge"
-	// ArtifactUnreadable says that the file could not be read or copied in the sandbox.
+	// ArtifactUnreadable says that the file could not be read or copied in the sandbox, or that the sandbox was lost.
 	ArtifactUnreadable ArtifactReason = "Unreadable"
 )
 

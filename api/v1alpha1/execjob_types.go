@@ -304,7 +304,8 @@ type ExecJobStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	StderrBytes *int64 `json:"stderrBytes,omitempty"`
 
-	// truncated is how many bytes of both streams are not stored, because of spec.output.limitBytes.
+	// truncated is how many bytes of both streams are not stored, because of spec.output.limitBytes or because the
+	// sandbox was lost before they were.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Truncated int64 `json:"truncated,omitempty"`

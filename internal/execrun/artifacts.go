@@ -82,7 +82,7 @@ func (a *attempt) storeArtifact(ctx context.Context, g guest, spec *Attempt, i i
 	name := "artifact-" + strconv.Itoa(i)
 	words, err := g.control(ctx, prepareTimeout, "keep", g.dir, name, wanted.Path, strconv.FormatInt(artifactsLimit-a.final.stored, 10))
 	if err != nil {
-		return stored, a.examine(ctx, g.sandbox, err)
+		return stored, a.unreadable(ctx, g, err)
 	}
 	answer, number, _ := strings.Cut(strings.Join(words, " "), " ")
 	size, err := strconv.ParseInt(number, 10, 64)
@@ -106,10 +106,13 @@ func (a *attempt) storeArtifact(ctx context.Context, g guest, spec *Attempt, i i
 
 // storeFile stores a file of the attempt's directory.
 func (a *attempt) storeFile(ctx context.Context, g guest, spec *Attempt, stored *v1alpha1.ExecArtifact, name string, size int64) error {
+	if a.final.unread {
+		return errNoFiles
+	}
 	for offset := int64(0); offset < size || (offset == 0 && size == 0); offset += partBytes {
 		data, all, err := g.piece(ctx, name, int(offset/partBytes))
 		if err != nil {
-			return a.examine(ctx, g.sandbox, err)
+			return a.unreadable(ctx, g, err)
 		}
 		if all != size || int64(len(data)) != min(partBytes, size-offset) {
 			return errDamaged
@@ -122,6 +125,14 @@ func (a *attempt) storeFile(ctx context.Context, g guest, spec *Attempt, stored 
 	}
 	stored.SizeBytes = &size
 	return nil
+}
+
+// unreadable finds out why a file could not be read. Where the sandbox is gone, there is nothing more to be read.
+func (a *attempt) unreadable(ctx context.Context, g guest, err error) error {
+	err = a.explain(ctx, g.sandbox, err)
+	var gone *goneError
+	a.final.unread = a.final.unread || errors.As(err, &gone)
+	return err
 }
 
 // create makes a ConfigMap that is never changed again, unless it is there already.

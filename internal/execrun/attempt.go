@@ -219,7 +219,15 @@ func (a *attempt) toward(ctx context.Context, goal Goal) error {
 	}
 	g := guest{sandbox: sandbox, dir: spec.dir()}
 	if goal == Stop || goal == Discard {
-		if err := a.stopProcesses(ctx, g); err != nil {
+		err := a.stopProcesses(ctx, g)
+		switch {
+		case err == nil:
+		case goal == Stop && a.final != nil:
+			// How it ended is known, also where the sandbox is gone by now.
+			if err = a.unreadable(ctx, g, err); !errors.Is(err, errNoFiles) {
+				return err
+			}
+		default:
 			return a.examine(ctx, sandbox, err)
 		}
 	}

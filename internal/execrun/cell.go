@@ -53,7 +53,10 @@ func (a *attempt) readResult(ctx context.Context, g guest) error {
 	case errors.Is(err, errNoFiles), errors.Is(err, errDamaged), err == nil && size > resultLimit:
 		return nil
 	case err != nil:
-		return a.examine(ctx, g.sandbox, err)
+		if err = a.unreadable(ctx, g, err); errors.Is(err, errNoFiles) {
+			return nil
+		}
+		return err
 	}
 	a.final.result = parseResult(data)
 	return nil

@@ -35,9 +35,32 @@ const maxRefusals = 5
 // believed that there is no more. The stream alone loses less.
 const maxShorts = 10
 
-// examine finds out why a call failed. Only the service's own word on the sandbox, as an answer to the question for it,
-// can say that the sandbox is gone.
+// goneError says that the sandbox is gone for good, and with it the command's files: it is an errNoFiles.
+type goneError struct{ status wrenn.Status }
+
+// Error says what the service says. A retry finds the same.
+func (e *goneError) Error() string { return "the remote sandbox is " + string(e.status) }
+
+// Is tells whether the error is what there is none of any more.
+func (e *goneError) Is(target error) bool { return target == errNoFiles }
+
+// examine finds out why a call failed. It returns nil where the sandbox is gone, and the attempt with it: how the command
+// ended cannot be known any more. Where that is known, explain is the one to ask.
 func (a *attempt) examine(ctx context.Context, sandbox *wrenn.SandboxHandle, err error) error {
+	err = a.explain(ctx, sandbox, err)
+	var gone *goneError
+	if !errors.As(err, &gone) {
+		return err
+	}
+	a.update(func(p *Progress) {
+		p.Phase, p.Reason, p.Message = Lost, v1alpha1.ReasonSandboxLost, gone.Error()
+	})
+	return nil
+}
+
+// explain finds out why a call failed. Only the service's own word on the sandbox, as an answer to the question for it,
+// can say that the sandbox is gone.
+func (a *attempt) explain(ctx context.Context, sandbox *wrenn.SandboxHandle, err error) error {
 	if ctx.Err() != nil || errors.Is(err, errGuest) || errors.Is(err, errStillThere) ||
 		wrenn.IsTransport(err) || wrenn.IsUnauthorized(err) {
 		return err
@@ -48,11 +71,7 @@ func (a *attempt) examine(ctx context.Context, sandbox *wrenn.SandboxHandle, err
 		return err
 	case remote.Status.Final():
 		a.log.V(1).Info("the sandbox is gone", "status", remote.Status)
-		a.update(func(p *Progress) {
-			p.Phase, p.Reason = Lost, v1alpha1.ReasonSandboxLost
-			p.Message = "the remote sandbox is " + string(remote.Status)
-		})
-		return nil
+		return &goneError{remote.Status}
 	case remote.Status != wrenn.StatusRunning:
 		return fmt.Errorf("%w: it is %s", errAsleep, remote.Status)
 	}
@@ -116,7 +135,8 @@ func (a *attempt) endedEarly() error {
 	return fmt.Errorf("%w: %w: it ended early", errLook, errFrame)
 }
 
-// conclude stores what is not stored yet of a command that has ended.
+// conclude stores what is not stored yet of a command that has ended. Where that is lost with the sandbox, the command has
+// ended as it has all the same, and what is missing is counted.
 func (a *attempt) conclude(ctx context.Context, g guest, spec *Attempt) error {
 	err := a.out.flush(ctx, true)
 	if err == nil {
@@ -164,12 +184,12 @@ func (a *attempt) storeRest(ctx context.Context, g guest, rest []segment) error 
 	found, err := g.prepare(ctx, true)
 	switch {
 	case err != nil:
-		return a.examine(ctx, g.sandbox, err)
+		return a.explain(ctx, g.sandbox, err)
 	case found.gone:
 		return errNoFiles
 	}
 	if err := a.upload(ctx, g, found, nil); err != nil {
-		return a.examine(ctx, g.sandbox, err)
+		return a.explain(ctx, g.sandbox, err)
 	}
 	if err := a.restore(ctx, g); err != nil {
 		return err

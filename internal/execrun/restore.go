@@ -129,7 +129,7 @@ func (a *attempt) fetch(ctx context.Context, g guest, s span) ([2][]byte, error)
 	}
 	stream, err := g.follow(ctx, from, 0, nil)
 	if err != nil {
-		return data, a.examine(ctx, g.sandbox, err)
+		return data, a.explain(ctx, g.sandbox, err)
 	}
 	left := s.len()
 	err = a.read(stream, func(line []byte) error {
