@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 )
 
@@ -45,10 +48,11 @@ func deletionScenarios() []scenario {
 	}
 }
 
-// namespaceScenario deletes everything of a namespace at once.
+// namespaceScenario deletes everything of a namespace at once, and the key first: it is held until all that was made with it is
+// gone.
 func namespaceScenario() scenario {
 	const boxes = 4
-	s := scenario{name: "namespace", before: []step{connected()}}
+	s := scenario{name: "namespace", before: []step{connected()}, check: snapshotsAre(0)}
 	name := func(i int) string { return fmt.Sprint("box-", i) }
 	for i := range boxes {
 		s.before = append(s.before, sandbox(name(i)))
@@ -56,7 +60,14 @@ func namespaceScenario() scenario {
 	for i := range boxes - 1 { // the last may still be in the making
 		s.before = append(s.before, reason(named[v1alpha1.Sandbox](name(i)), v1alpha1.ReasonRunning))
 	}
+	s.before = append(s.before, snapshot(func(s *v1alpha1.Snapshot) { s.Spec.SandboxRef.Name = name(0) }), taken)
+	others := []client.Object{named[corev1.Secret]("wrenn"), named[v1alpha1.Connection]("default"), golden}
 	s.during = append(s.during, func(ctx context.Context, w *world) error {
+		for _, of := range others {
+			if err := removes(of)(ctx, w); err != nil {
+				return err
+			}
+		}
 		for i := range boxes {
 			if err := deletes(name(i))(ctx, w); err != nil {
 				return err
@@ -67,5 +78,10 @@ func namespaceScenario() scenario {
 	for i := range boxes {
 		s.during = append(s.during, gone(named[v1alpha1.Sandbox](name(i))))
 	}
+	for _, of := range others {
+		s.during = append(s.during, gone(of))
+	}
+	// Without a connection no list is read, which tells that the operator rests.
+	s.during = append(s.during, connected())
 	return s
 }
