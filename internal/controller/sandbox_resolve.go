@@ -16,11 +16,11 @@ import (
 // resolveIntent finds out what came of an attempt whose outcome is not known, and never asks for a second remote before
 // that is clear.
 func (r *SandboxReconciler) resolveIntent(ctx context.Context, view *sandboxView) (standing, error) {
-	if view.team == nil {
-		return waitFor(view.unavailable, view.observed.deleting), nil
-	}
 	if s, decided, err := r.decided(ctx, view); decided || err != nil {
 		return s, err
+	}
+	if view.team == nil {
+		return waitFor(view.unavailable, view.observed.deleting), nil
 	}
 	query, err := r.correlateQuery(ctx, view)
 	if err != nil {
@@ -63,26 +63,44 @@ const (
 	outcomeInterval = time.Minute
 )
 
-// decided follows a person's decision, if there is one.
+// decided follows a person's decision, if there is one. To try again needs no connection; what is to be taken must be one of
+// the team's, or a slip of the pen would be final.
 func (r *SandboxReconciler) decided(ctx context.Context, view *sandboxView) (standing, bool, error) {
-	decision := view.sandbox.Annotations[v1alpha1.AnnotationCreateOutcome]
-	if decision == outcomeRetry {
+	if view.sandbox.Annotations[v1alpha1.AnnotationCreateOutcome] == outcomeRetry {
 		s, err := r.closeIntent(ctx, view)
 		return s, true, err
 	}
-	id, ok := strings.CutPrefix(decision, outcomeAdopt)
-	if !ok || !wrenn.ValidSandboxID(id) {
+	id := namedOutcome(view.sandbox)
+	if id == "" || view.team == nil {
 		return standing{}, false, nil
 	}
 	var all v1alpha1.SandboxList
 	if err := r.List(ctx, &all); err != nil {
 		return standing{}, true, err
 	}
-	if claimedBy(others(all.Items, view.sandbox))[id] {
-		return stalled(v1alpha1.ReasonCreateOutcomeUnknown, "the sandbox named by the annotation "+
-			v1alpha1.AnnotationCreateOutcome+" belongs to another Sandbox: name another").unknown(), true, nil
+	undecided := func(message string) (standing, bool, error) {
+		s := stalled(v1alpha1.ReasonCreateOutcomeUnknown, "the sandbox named by the annotation "+v1alpha1.AnnotationCreateOutcome+" "+message)
+		return s.unknown().after(outcomeInterval), true, nil
 	}
-	return r.adopt(view, id), true, nil
+	switch sighting := view.team.Lookup(id); {
+	case claimedBy(others(all.Items, view.sandbox))[id]:
+		return undecided("belongs to another Sandbox: name another")
+	case sighting.Sandbox != nil:
+		return r.adopt(view, id), true, nil
+	case sighting.Listed:
+		return undecided("does not exist in the team: correct the id")
+	default:
+		return standing{}, false, nil
+	}
+}
+
+// namedOutcome is the id of the remote that a person has decided to be what came of a create, "" where none has.
+func namedOutcome(sandbox *v1alpha1.Sandbox) string {
+	id, ok := strings.CutPrefix(sandbox.Annotations[v1alpha1.AnnotationCreateOutcome], outcomeAdopt)
+	if !ok || !wrenn.ValidSandboxID(id) {
+		return ""
+	}
+	return id
 }
 
 // correlateQuery gathers what the attempt is compared with.
