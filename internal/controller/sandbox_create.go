@@ -194,8 +194,11 @@ func (r *SandboxReconciler) closeIntent(ctx context.Context, view *sandboxView) 
 		return unchanged().after(soon), nil
 	}
 	if wrenn.IsInvalidRequest(view.landed.err) && idleTimeout(view.sandbox) == 0 {
-		// It may be the token that is refused. An attempt without one shows: where that is refused too, it was not.
-		view.team.RefuseTokens(view.intent.Token != 0)
+		// It may be the token that is refused. An attempt without one shows: where that is refused too, it was not. A team
+		// that cannot be used any more is asked anew once it can.
+		if view.team != nil {
+			view.team.RefuseTokens(view.intent.Token != 0)
+		}
 		if view.intent.Token != 0 {
 			return unchanged().after(soon), nil
 		}
