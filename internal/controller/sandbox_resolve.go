@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -124,12 +125,30 @@ func (r *SandboxReconciler) correlateQuery(ctx context.Context, view *sandboxVie
 			// What came of this one is known, although it is not stored yet.
 			query.claimed[create.result.ID] = true
 		case err == nil && intent != nil && (other.Status.SandboxID == "" || other.Status.SandboxID == intent.Replaces):
-			if team, _ := r.Resolver.Release(other.Namespace, &intent.Connection); team == view.team {
+			team, err := r.teamOfIntent(ctx, other, &intent.Connection)
+			if err != nil {
+				return correlateQuery{}, err
+			}
+			if team == view.team {
 				query.rivals = append(query.rivals, r.attempt(other, *intent))
 			}
 		}
 	}
 	return query, nil
+}
+
+// teamOfIntent returns the team that an intent leads to, nil where it leads to none. Anybody may write one: it counts only
+// where the namespace may use the connection, or where the status, which the operator alone writes, names that too.
+func (r *SandboxReconciler) teamOfIntent(ctx context.Context, sandbox *v1alpha1.Sandbox, through *v1alpha1.BoundConnection) (*connection.Team, error) {
+	if sameConnection(through, sandbox.Status.Connection) {
+		team, _ := r.Resolver.Release(sandbox.Namespace, through)
+		return team, nil
+	}
+	team, err := r.Resolver.Bound(ctx, sandbox.Namespace, through)
+	if unavailable := (*connection.UnavailableError)(nil); errors.As(err, &unavailable) {
+		return nil, nil //nolint:nilnil // no team is an answer
+	}
+	return team, err
 }
 
 // attempt is what came of a Sandbox's intent, as it is recognized.
