@@ -27,6 +27,8 @@ type flight[R any] struct {
 	purpose string
 	// undo takes back what it has brought, should its object be gone; nil where there is nothing to take back.
 	undo func(context.Context, R) error
+	// find looks for what it has brought although the answer was lost; nil where that cannot be known again.
+	find func(context.Context) (R, error)
 	done bool
 	// landedAt, result and err are there when done.
 	landedAt time.Time
@@ -59,12 +61,12 @@ func (f *flights[R]) launch(uid types.UID, name types.NamespacedName, purpose st
 	return true
 }
 
-// undoable says how to take back what an object's flight brings, or has brought.
-func (f *flights[R]) undoable(uid types.UID, undo func(context.Context, R) error) {
+// undoable says how to take back what an object's flight brings, or has brought, and how to find it where the answer is lost.
+func (f *flights[R]) undoable(uid types.UID, undo func(context.Context, R) error, find func(context.Context) (R, error)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if found := f.byUID[uid]; found != nil {
-		found.undo = undo
+		found.undo, found.find = undo, find
 	}
 }
 

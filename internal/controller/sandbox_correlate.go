@@ -47,6 +47,11 @@ type attempt struct {
 	settled time.Time
 }
 
+// byToken is an attempt as far as a remote can be recognized by its token.
+func byToken(intent createIntent) attempt {
+	return attempt{intent: intent, request: wrenn.CreateSandboxRequest{Template: intent.Template}}
+}
+
 // correlateQuery is an attempt whose outcome is not known, and what it is compared with.
 type correlateQuery struct {
 	attempt

@@ -82,10 +82,7 @@ func (r *SandboxReconciler) begin(ctx context.Context, view *sandboxView) (stand
 	if view.observed.bound {
 		r.endings.replaced(view.sandbox)
 	}
-	r.flights.undoable(view.sandbox.UID, func(ctx context.Context, made wrenn.Sandbox) error {
-		_, err := destroyRemote(ctx, team, made.ID)
-		return err
-	})
+	r.flights.undoable(view.sandbox.UID, undoCreate(team), findCreated(team, intent))
 	return unchanged().after(r.Timing.ShowAfter), nil
 }
 

@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenn"
@@ -24,6 +28,7 @@ func TestSandboxThatIsGoneLeavesNothing(t *testing.T) {
 		"gone":                            {},
 		"gone, and another of its name":   {again: true},
 		"gone, and not destroyed at once": {fault: wrenndev.Fault{Kind: wrenndev.FaultFailBefore, Op: wrenndev.OpDestroy, Times: 1}},
+		"gone, and the answer lost":       {fault: wrenndev.Fault{Kind: wrenndev.FaultDrop, Op: wrenndev.OpCreate, Times: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,5 +88,72 @@ func TestSandboxThatIsGoneTakesNothingFromAnother(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{nobodys}, undone); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// countedReader reads one namespace and counts the lists.
+type countedReader struct {
+	client.Reader
+	namespace string
+	lists     atomic.Int64
+}
+
+func (c *countedReader) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	c.lists.Add(1)
+	return c.Reader.List(ctx, list, append(options, client.InNamespace(c.namespace))...)
+}
+
+// What was made for a Sandbox that is gone, and may be what the open intent of another one means, is looked at until that is
+// decided, and not all the time.
+func TestSandboxThatIsGoneIsNotForgottenForAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	const idle = 4242
+	other := w.sandbox("other")
+	other.Spec.IdleTimeoutSeconds = ptr.To[int32](idle)
+	intent := createIntent{ID: "other", Time: time.Now(), Template: defaultTemplate}
+	if err := intent.writeTo(other); err != nil {
+		t.Fatal(err)
+	}
+	w.create(other)
+	var undone atomic.Int64
+	direct := &countedReader{Reader: w.api, namespace: w.namespace}
+	r := &SandboxReconciler{
+		Direct: direct, Timing: SandboxTiming{Call: patience},
+		flights: newFlights[wrenn.Sandbox](func(types.NamespacedName) {}), troubles: newTroubles(time.Hour, time.Hour),
+	}
+	gone := types.NamespacedName{Namespace: w.namespace, Name: "gone"}
+	made := wrenn.Sandbox{ID: "cl-" + strings.Repeat("c", 25), Template: defaultTemplate, TimeoutSec: idle}
+	r.flights.launch("gone", gone, purposeCreate, time.Second, func(context.Context) (wrenn.Sandbox, error) { return made, nil })
+	r.flights.undoable("gone", func(_ context.Context, left wrenn.Sandbox) error {
+		if left.ID != made.ID {
+			t.Errorf("%s is destroyed", left.ID)
+		}
+		undone.Add(1)
+		return nil
+	}, nil)
+	var after time.Duration
+	reclaimed := func(enough func() bool) func() error {
+		return func() error {
+			if after = r.reclaim(w.ctx, gone, ""); !enough() {
+				return fmt.Errorf("looked %d times, undone %d times, again in %s", direct.lists.Load(), undone.Load(), after)
+			}
+			return nil
+		}
+	}
+	eventually(w, "it waits after a look", reclaimed(func() bool { return after > time.Minute }))
+	if n := direct.lists.Load(); n != 1 {
+		t.Errorf("looked %d times", n)
+	}
+	r.troubles = newTroubles(time.Millisecond, time.Millisecond)
+	eventually(w, "it is looked at again and again", reclaimed(func() bool { return direct.lists.Load() >= 3 }))
+	if undone.Load() != 0 {
+		t.Error("what may be another's was destroyed")
+	}
+	edit(w, other, func(s *v1alpha1.Sandbox) { s.Annotations = nil })
+	eventually(w, "it is destroyed", reclaimed(func() bool { return undone.Load() == 1 }))
+	eventually(w, "it is forgotten", reclaimed(func() bool { return len(r.flights.all()) == 0 }))
+	if n := undone.Load(); n != 1 {
+		t.Errorf("destroyed %d times", n)
 	}
 }
