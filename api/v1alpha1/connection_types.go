@@ -18,8 +18,9 @@ const (
 	// ReasonGenerationMismatch says that the endpoint does not serve the generation that spec.generation forces.
 	ReasonGenerationMismatch = "GenerationMismatch"
 	// ReasonTeamMismatch says that the credential in the Secret has changed to one of another team than that of the
-	// Sandboxes that are bound to the connection. It is not used. Stalled until the Secret holds one of their team, or they
-	// are gone.
+	// Sandboxes that are bound to the connection, or to one that cannot be told to be of the same team, since all that is
+	// known of it is a create that was not answered. It is not used. Stalled until the Secret holds one of their team, they
+	// are gone, or a person has decided what came of the create.
 	ReasonTeamMismatch = "TeamMismatch"
 	// ReasonInUse says that the connection or its Secret is being deleted while Sandboxes or Snapshots need it. It goes
 	// on working for those, and goes with the last of them. No other object can be bound to it.

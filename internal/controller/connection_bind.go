@@ -27,9 +27,17 @@ func bindTo(ctx context.Context, resolver *connection.Resolver, key connection.K
 }
 
 // bind lets the Sandbox be bound to its connection. The first user of a connection waits for a moment, which is not worth
-// being shown.
+// being shown. So does one whose connection leads to another team than a moment ago: nothing may be asked of the team before
+// that, which nobody may know of any more.
 func (r *SandboxReconciler) bind(ctx context.Context, view *sandboxView) (done func(), wait *standing, err error) {
 	done, wait, err = bindTo(ctx, r.Resolver, view.key, view.sandbox, view.sandbox.Spec.DeletionPolicy)
+	if err == nil && wait == nil {
+		if team, _ := r.Resolver.Pool.Get(view.key); team != view.team {
+			done()
+			again := unchanged().after(soon)
+			return nil, &again, nil
+		}
+	}
 	if rest := time.Until(view.sandbox.CreationTimestamp.Add(r.Timing.ShowAfter)); wait != nil && rest > 0 {
 		s := unchanged().after(rest)
 		wait = &s

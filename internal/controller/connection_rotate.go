@@ -1,9 +1,7 @@
 package controller
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,36 +23,49 @@ const (
 // verification is what a flight has found out about a credential.
 type verification struct {
 	fingerprint string
-	team        *connection.Team
-	health      connection.Health
+	// blind tells that there was no sandbox to ask for.
+	blind  bool
+	team   *connection.Team
+	health connection.Health
 }
 
-// accept leads the connection to the team of its settings, if that is the team which has the sandboxes of those that are
-// bound to the connection. Until that is known, and where it is not so, the team before it stays in use.
+// accept leads the connection to the team of its settings, if that is the team which has what those who are bound to the
+// connection have asked for. Until that is known, and where it is not so, the team before it stays in use.
 func (r *ConnectionReconciler) accept(ctx context.Context, view *connectionView, settings connection.Settings) (standing, error) {
 	fingerprint := settings.Fingerprint()
 	inUse, ok := r.Pool.Get(view.key)
 	if view.status.Fingerprint == fingerprint || (ok && inUse.Fingerprint == fingerprint) {
 		return r.set(view, settings), nil
 	}
-	ids, known, err := r.witnesses(ctx, view.key, fingerprint)
-	if err != nil {
-		return standing{}, err
+	found, err := r.witnesses(ctx, view.key, fingerprint)
+	if err == nil && found.none() {
+		// Nobody who is about to ask the team before it for a sandbox is to be missed.
+		if !r.Pool.Shut(view.key) {
+			return r.meanwhile(view).after(soon), nil
+		}
+		found, err = r.witnesses(ctx, view.key, fingerprint)
 	}
-	if len(ids) == 0 || known {
+	switch {
+	case err != nil:
+		return standing{}, err
+	case found.none() || found.known:
 		return r.set(view, settings), nil
 	}
-	return r.verify(view, settings, ids), nil
+	s := r.verify(view, settings, found)
+	if s.reason == v1alpha1.ReasonTeamMismatch && found.blind() && ok {
+		s = view.bide(s, inUse.Health())
+	}
+	return s, nil
 }
 
-// verify has a flight ask the service whether it knows the sandboxes by the new credential, and follows what that has found.
-func (r *ConnectionReconciler) verify(view *connectionView, settings connection.Settings, ids []string) standing {
+// verify has a flight ask the service whether it knows the witnesses by the new credential, and follows what that has found.
+func (r *ConnectionReconciler) verify(view *connectionView, settings connection.Settings, by witnesses) standing {
 	uid := view.obj.GetUID()
 	found, ok := r.flights.of(uid)
 	switch {
 	case ok && !found.done:
 		return r.meanwhile(view)
-	case ok && found.result.fingerprint != settings.Fingerprint():
+	case ok && (found.result.fingerprint != settings.Fingerprint() || found.result.blind != by.blind()):
 		r.troubles.forget(uid)
 		found.result.discard()
 	case ok && found.result.health.State == connection.StateConnected:
@@ -72,10 +83,12 @@ func (r *ConnectionReconciler) verify(view *connectionView, settings connection.
 	obj, _ := view.obj.DeepCopyObject().(client.Object)
 	_, has := r.Pool.Get(view.key)
 	r.flights.launch(uid, client.ObjectKeyFromObject(obj), purposeVerify, verifyTimeout, func(ctx context.Context) (verification, error) {
-		outcome := verification{fingerprint: settings.Fingerprint(), team: candidate, health: candidate.Recognize(ctx, ids)}
+		outcome := verification{
+			fingerprint: settings.Fingerprint(), blind: by.blind(), team: candidate, health: by.recognize(ctx, candidate),
+		}
 		if outcome.health.State != connection.StateConnected {
 			outcome.discard()
-			r.troubles.note(obj, refusal(outcome.health, has), askedToWait(outcome.health.Err))
+			r.troubles.note(obj, refusal(outcome.health, by, has), askedToWait(outcome.health.Err))
 		}
 		return outcome, nil
 	})
@@ -99,10 +112,29 @@ func (r *ConnectionReconciler) meanwhile(view *connectionView) standing {
 	return r.troubles.during(view.obj, healthStanding(health))
 }
 
+// bide is where a connection stands whose new credential cannot be verified as long as it is not known what came of a
+// create. Where the one before it is good, that is used to find out, and by those who are new: what is made for them is a
+// witness.
+func (v *connectionView) bide(refused standing, inUse connection.Health) standing {
+	if inUse.State != connection.StateConnected {
+		return refused
+	}
+	v.verifying = true
+	s := healthStanding(inUse)
+	s.message += " (the Secret or the endpoint has changed: that is verified when it is known what came of a create)"
+	return s.after(refused.again)
+}
+
 // refusal is where a connection stands whose new credential was not accepted. Kept tells that the one before it is still in use.
-func refusal(health connection.Health, kept bool) standing {
+func refusal(health connection.Health, by witnesses, kept bool) standing {
 	s := healthStanding(health)
-	if health.State == connection.StateForeign {
+	switch {
+	case health.State != connection.StateForeign:
+	case by.blind():
+		s = stalled(v1alpha1.ReasonTeamMismatch, "it is not known what came of a create that was sent with another credential, and nothing "+
+			"shows that this one belongs to the same team: put back the one before it until that is known, or decide by the annotation "+
+			v1alpha1.AnnotationCreateOutcome+" of the Sandbox")
+	default:
 		s = stalled(v1alpha1.ReasonTeamMismatch, "the credential belongs to another team than that of the Sandboxes which use the "+
 			"connection: put one of their team into the Secret, or delete those Sandboxes first")
 	}
@@ -110,29 +142,6 @@ func refusal(health connection.Health, kept bool) standing {
 		s.message += " (the Secret has changed, and what was in use before stays in use)"
 	}
 	return s
-}
-
-// witnesses returns the ids of some sandboxes of those that are bound to a connection, the newest first, and whether any of
-// them was bound by the credential of the fingerprint.
-func (r *ConnectionReconciler) witnesses(ctx context.Context, key connection.Key, fingerprint string) (ids []string, known bool, err error) {
-	var sandboxes v1alpha1.SandboxList
-	if err := r.List(ctx, &sandboxes, client.InNamespace(key.Namespace)); err != nil {
-		return nil, false, err
-	}
-	bound := slices.DeleteFunc(sandboxes.Items, func(sandbox v1alpha1.Sandbox) bool {
-		through := sandbox.Status.Connection
-		return sandbox.Status.SandboxID == "" || through == nil || connection.KeyOf(sandbox.Namespace, through.Kind, through.Name) != key
-	})
-	slices.SortFunc(bound, func(a, b v1alpha1.Sandbox) int {
-		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID))
-	})
-	for i := range bound {
-		known = known || bound[i].Status.Connection.Fingerprint == fingerprint
-		if i < maxWitnesses {
-			ids = append(ids, bound[i].Status.SandboxID)
-		}
-	}
-	return ids, known, nil
 }
 
 // endVerifications waits for the verifications under way and lets go of what came of them.
