@@ -66,9 +66,7 @@ func TestTeamBoundsItsRequests(t *testing.T) {
 	}
 	settings.RequestsPerSecond = 1000
 	team.limit(settings)
-	for range calls {
-		if _, err := team.Client.Sandboxes.List(t.Context()); err != nil {
-			t.Errorf("with another limit: %v", err)
-		}
+	if limit, burst := team.limiter.Limit(), team.limiter.Burst(); limit != 1000 || burst != 2000 {
+		t.Errorf("with another limit: %v calls a second, in bursts of %d", limit, burst)
 	}
 }
