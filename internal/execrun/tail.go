@@ -42,7 +42,8 @@ func (t *tail) write(b []byte) {
 	t.data = append(t.data, b...)
 }
 
-// text shows the tail: cut on a rune, what is no UTF-8 replaced, and what is or may become a secret redacted.
+// text shows the tail, of size characters at the most: cut on a rune, what is no UTF-8 replaced, and what is or may become
+// a secret redacted.
 func (t *tail) text() string {
 	cut := max(0, len(t.data)-t.size)
 	if t.more && len(t.secrets) > 0 {
@@ -54,6 +55,14 @@ func (t *tail) text() string {
 		for k := 0; k < utf8.UTFMax-1 && cut < len(t.data) && !hidden[cut] && !utf8.RuneStart(t.data[cut]); k++ {
 			cut++
 		}
+	}
+	text := cleared(t.data[cut:], hidden[cut:])
+	if utf8.RuneCountInString(text) <= t.size {
+		return text
+	}
+	// What the cut leaves of a secret is shorter than the mark for it. Nothing else is.
+	for cut < len(t.data) && hidden[cut] {
+		cut++
 	}
 	return cleared(t.data[cut:], hidden[cut:])
 }
