@@ -104,10 +104,17 @@ func (a *attempt) storeArtifact(ctx context.Context, g guest, spec *Attempt, i i
 	return stored, nil
 }
 
-// storeFile stores a file of the attempt's directory.
+// storeFile stores a file of the attempt's directory. The guest has looked at its size, but what it says of that is not
+// taken on trust.
 func (a *attempt) storeFile(ctx context.Context, g guest, spec *Attempt, stored *v1alpha1.ExecArtifact, name string, size int64) error {
-	if a.final.unread {
+	switch {
+	case a.final.unread:
 		return errNoFiles
+	case size < 0:
+		return errDamaged
+	case size > artifactsLimit-a.final.stored:
+		stored.Reason = v1alpha1.ArtifactTooLarge
+		return nil
 	}
 	for offset := int64(0); offset < size || (offset == 0 && size == 0); offset += partBytes {
 		data, all, err := g.piece(ctx, name, int(offset/partBytes))

@@ -79,6 +79,57 @@ func TestArtifacts(t *testing.T) {
 	}
 }
 
+// The guest is told the limit, and does not decide on it: whoever is in the sandbox can have put a copy there before.
+func TestArtifactsBeyondTheirLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	a := w.attempt(Command{Script: "echo x >/tmp/file; cd .wrenn/exec/$WRENN_EXEC_ID; truncate -s 8G artifact-0; truncate -s 16M artifact-2"})
+	a.Artifacts = []Artifact{{"huge", "/tmp/file"}, {"small", "/tmp/file"}, {"large", "/tmp/file"}, {"last", "/tmp/file"}}
+	size := int64(2)
+	want := []v1alpha1.ExecArtifact{
+		{Name: "huge", Reason: v1alpha1.ArtifactTooLarge},
+		{Name: "small", SizeBytes: &size, ConfigMaps: []string{"job-artifact-small-0"}},
+		{Name: "large", Reason: v1alpha1.ArtifactTooLarge},
+		{Name: "last", SizeBytes: &size, ConfigMaps: []string{"job-artifact-last-0"}},
+	}
+	if diff := cmp.Diff(want, w.run(a).Artifacts); diff != "" {
+		t.Errorf("artifacts (-want +got):\n%s", diff)
+	}
+}
+
+// What a cell displayed counts together, and with the artifacts after it.
+func TestFilesOfACellBeyondTheirLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	spec := w.attempt(Command{Language: "python"})
+	w.upload(spec.dir()+"/cell-0.txt", []byte("abc"))
+	w.upload(spec.dir()+"/cell-3.txt", []byte("de"))
+	a := newAttempt(w.runner, spec, Follow)
+	a.out = newOutput(w.api, w.api, &spec)
+	a.final = &ending{exit: Exit{Kind: Exited}, result: &CellResult{Files: []cellFile{
+		{"cell-0.txt", "text/plain", 3},
+		{"cell-1.txt", "text/plain", artifactsLimit - 2},
+		{"cell-2.txt", "text/plain", 1 << 62},
+		{"cell-3.txt", "text/plain", 2},
+		{"cell-4.txt", "text/plain", -1},
+	}}}
+	if err := a.storeArtifacts(t.Context(), guest{sandbox: w.sandbox, dir: spec.dir()}, &spec); err != nil {
+		t.Fatal(err)
+	}
+	a.quiet()
+	three, two := int64(3), int64(2)
+	want := []v1alpha1.ExecArtifact{
+		{Name: "cell-0.txt", MIMEType: "text/plain", SizeBytes: &three, ConfigMaps: []string{"job-artifact-cell-0.txt-0"}},
+		{Name: "cell-1.txt", MIMEType: "text/plain", Reason: v1alpha1.ArtifactTooLarge},
+		{Name: "cell-2.txt", MIMEType: "text/plain", Reason: v1alpha1.ArtifactTooLarge},
+		{Name: "cell-3.txt", MIMEType: "text/plain", SizeBytes: &two, ConfigMaps: []string{"job-artifact-cell-3.txt-0"}},
+		{Name: "cell-4.txt", MIMEType: "text/plain", Reason: v1alpha1.ArtifactUnreadable},
+	}
+	if diff := cmp.Diff(want, a.final.artifacts); diff != "" {
+		t.Errorf("artifacts (-want +got):\n%s", diff)
+	}
+}
+
 // Each call that fetches fails before and after its effect, and loses its answer.
 func TestArtifactsOverCallsThatFail(t *testing.T) {
 	t.Parallel()
