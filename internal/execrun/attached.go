@@ -88,10 +88,8 @@ func (a *attempt) followAttached(ctx context.Context, stream *wrenn.ExecStream) 
 		case wrenn.StreamStderr:
 			a.takeAttached(ctx, stderr, event.Data)
 		case wrenn.StreamExit:
-			exit := Exit{Kind: Exited, Code: int32(event.ExitCode), Duration: time.Since(began)} //nolint:gosec // at most 255
-			if event.ExitCode < 0 {
-				exit.Kind, exit.Code = Signaled, 0 // which one is not told
-			}
+			exit := exitOf(event.ExitCode)
+			exit.Duration = time.Since(began)
 			return exit
 		}
 	}
@@ -101,6 +99,18 @@ func (a *attempt) followAttached(ctx context.Context, stream *wrenn.ExecStream) 
 		return Exit{Kind: Signaled, Duration: time.Since(began)}
 	}
 	return Exit{Kind: StreamLost, Duration: time.Since(began)}
+}
+
+// exitOf is what the service's number for the end of a command says.
+func exitOf(code int) Exit {
+	switch {
+	case code < 0:
+		return Exit{Kind: Signaled} // which signal is not told
+	case code > maxExitCode:
+		return Exit{Kind: Unknown}
+	default:
+		return Exit{Kind: Exited, Code: int32(code)}
+	}
 }
 
 // takeAttached takes a piece of output. What the API server does not take yet waits in memory, up to the limit.

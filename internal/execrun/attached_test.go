@@ -166,3 +166,14 @@ func TestAttachedEndsWithASignal(t *testing.T) {
 		t.Errorf("exit %+v", p.Exit)
 	}
 }
+
+func TestExitOf(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]Exit{
+		0: {Kind: Exited}, 255: {Kind: Exited, Code: 255}, -1: {Kind: Signaled}, 256: {Kind: Unknown}, 1 << 40: {Kind: Unknown},
+	} {
+		if got := exitOf(code); got != want {
+			t.Errorf("%d: %+v", code, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
 )
 
 // CellResult is what the client of a kernel tells of a cell.
@@ -50,7 +51,7 @@ var cellFileForm = regexp.MustCompile(`^cell-[0-9]{1,3}\.[a-z]{1,8}$`)
 func (a *attempt) readResult(ctx context.Context, g guest) error {
 	data, size, err := g.piece(ctx, "result", 0)
 	switch {
-	case errors.Is(err, errNoFiles), errors.Is(err, errDamaged), err == nil && size > resultLimit:
+	case errors.Is(err, errNoFiles), errors.Is(err, errDamaged), err == nil && (size > resultLimit || int64(len(data)) != size):
 		return nil
 	case err != nil:
 		if err = a.unreadable(ctx, g, err); errors.Is(err, errNoFiles) {
@@ -62,20 +63,22 @@ func (a *attempt) readResult(ctx context.Context, g guest) error {
 	return nil
 }
 
-// parseResult reads a result and bounds what it says: whoever is in the sandbox can have written it. It returns nil for
-// what is none.
+// parseResult reads a result and bounds what it says to what the status can hold: whoever is in the sandbox can have
+// written it. It returns nil for what is none.
 func parseResult(data []byte) *CellResult {
 	var r *CellResult
 	if json.Unmarshal(data, &r) != nil || r == nil || len(r.Files) > maxCellFiles || len(r.MIMETypes) > maxCellFiles || r.Count < 0 {
 		return nil
 	}
 	seen := map[string]bool{}
-	for _, file := range r.Files {
-		if !cellFileForm.MatchString(file.Name) || seen[file.Name] || file.Bytes < 0 || file.Bytes > artifactsLimit || len(file.MIMEType) > 128 {
+	for i := range r.Files {
+		file := &r.Files[i]
+		if !cellFileForm.MatchString(file.Name) || seen[file.Name] || file.Bytes < 0 {
 			return nil
 		}
-		seen[file.Name] = true
+		seen[file.Name], file.MIMEType = true, bounded(file.MIMEType, 128)
 	}
+	r.MIMETypes = slices.DeleteFunc(r.MIMETypes, func(mime string) bool { return mime == "" })
 	r.Unavailable, r.Text = bounded(r.Unavailable, 1024), bounded(r.Text, 16384)
 	for i, mime := range r.MIMETypes {
 		r.MIMETypes[i] = bounded(mime, 128)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -202,18 +203,42 @@ func TestParseResult(t *testing.T) {
 		``: false, `null`: false, `[]`: false, `{`: false,
 		`{}`:                     true,
 		`{"executionCount": -1}`: false,
-		`{"files": [{"name": "cell-0.png", "bytes": 1}]}`:                                                         true,
-		`{"files": [{"name": "../x", "bytes": 1}]}`:                                                               false,
-		`{"files": [{"name": "cell-0.png", "bytes": -1}]}`:                                                        false,
-		`{"files": [{"name": "cell-0.png", "bytes": 1}, {"name": "cell-0.png", "bytes": 1}]}`:                     false,
-		`{"text": "` + strings.Repeat("€", 20000) + `", "error": {"value": "` + strings.Repeat("x", 2000) + `"}}`: true,
+		`{"files": [{"name": "cell-0.png", "bytes": 1}]}`:                                                           true,
+		`{"files": [{"name": "../x", "bytes": 1}]}`:                                                                 false,
+		`{"files": [{"name": "cell-0.png", "bytes": -1}]}`:                                                          false,
+		`{"files": [{"name": "cell-0.png", "bytes": 1}, {"name": "cell-0.png", "bytes": 1}]}`:                       false,
+		`{"executionCount": 2147483648}`:                                                                            false,
+		`{"mimeTypes": ["", "text/plain", ""]}`:                                                                     true,
+		`{"mimeTypes": ["` + strings.Repeat("€", 129) + `"]}`:                                                       true,
+		`{"mimeTypes": [` + strings.Repeat(`"a",`, 32) + `"a"]}`:                                                    false,
+		`{"files": [{"name": "cell-0.png", "mimeType": "` + strings.Repeat("€", 129) + `", "bytes": 1}]}`:           true,
+		`{"files": [{"name": "cell-0.png", "bytes": 4611686018427387904}]}`:                                         true,
+		`{"unavailable": "` + strings.Repeat("€", 2000) + `"}`:                                                      true,
+		`{"error": {"name": "` + strings.Repeat("€", 300) + `", "traceback": "` + strings.Repeat("€", 9000) + `"}}`: true,
+		`{"text": "` + strings.Repeat("€", 20000) + `", "error": {"value": "` + strings.Repeat("x", 2000) + `"}}`:   true,
 	} {
 		r := parseResult([]byte(text))
 		if (r != nil) != want {
 			t.Errorf("%.60s: %+v", text, r)
 		}
-		if r != nil && (len(r.Text) > 3*16384 || r.Error != nil && len(r.Error.Value) > 1024) {
-			t.Errorf("%.60s: not bounded", text)
+		if r != nil && !r.isBounded() {
+			t.Errorf("%.60s: not bounded: %+v", text, r)
 		}
 	}
+}
+
+// isBounded tells whether the status can hold a result.
+func (r *CellResult) isBounded() bool {
+	within := func(text string, limit int) bool { return utf8.RuneCountInString(text) <= limit }
+	ok := within(r.Unavailable, 1024) && within(r.Text, 16384) && r.Count >= 0 && len(r.MIMETypes) <= 32 && len(r.Files) <= 32
+	for _, mime := range r.MIMETypes {
+		ok = ok && mime != "" && within(mime, 128)
+	}
+	for _, file := range r.Files {
+		ok = ok && within(file.Name, 40) && within(file.MIMEType, 128) && file.Bytes >= 0
+	}
+	if e := r.Error; e != nil {
+		ok = ok && within(e.Name, 256) && within(e.Value, 1024) && within(e.Traceback, 8192)
+	}
+	return ok
 }

@@ -34,8 +34,8 @@ func TestParseFrame(t *testing.T) {
 		{"x signal 127 0 0 0 0", frame{kind: frameExit, exit: Exit{Kind: Signaled, Code: 127}}},
 		// What no launcher says, and no status can hold.
 		{"x signal 128 0 0 0 0", frame{kind: frameExit, exit: Exit{Kind: Unknown, Code: 128}}},
-		{"x exit 0 4611686018427387903 0 0 0", frame{kind: frameExit, exit: Exit{Kind: Exited, Duration: 9223372036*time.Second + 854 * time.Millisecond}}},
-		{"p 1 4611686018427387903", frame{kind: framePID, pid: 1, age: 9223372036*time.Second + 854 * time.Millisecond}},
+		{"x exit 0 4611686018427387903 0 0 0", frame{kind: frameExit, exit: Exit{Kind: Exited, Duration: 9223372036*time.Second + 854*time.Millisecond}}},
+		{"p 1 4611686018427387903", frame{kind: framePID, pid: 1, age: 9223372036*time.Second + 854*time.Millisecond}},
 	} {
 		t.Run(tc.line, func(t *testing.T) {
 			t.Parallel()

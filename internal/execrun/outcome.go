@@ -237,7 +237,7 @@ func (a *attempt) note(err error) time.Duration {
 		// An ordinary end of a stream is nothing to report.
 	case errors.Is(err, errGuest) && a.givesUp():
 		delay = 0
-		p.Phase, p.Reason, p.Message = StartFailed, v1alpha1.ReasonStartFailed, err.Error()
+		p.Phase, p.Reason, p.Message = StartFailed, v1alpha1.ReasonStartFailed, shortened(err.Error())
 	case errors.As(err, &problem):
 		a.lose()
 		p.Reason, p.Message = problem.Reason, problem.Message
@@ -284,7 +284,7 @@ func reasonOf(err error) (reason, message string) {
 	case wrenn.IsTransport(err):
 		return v1alpha1.ReasonEndpointUnreachable, "no answer from Wrenn; trying again"
 	case errors.Is(err, errGuest):
-		return v1alpha1.ReasonServiceError, err.Error() + "; trying again"
+		return v1alpha1.ReasonServiceError, shortened(err.Error()) + "; trying again"
 	case errors.As(err, &answer) && answer.Code != "":
 		return v1alpha1.ReasonServiceError, "Wrenn failed: " + string(answer.Code) + "; trying again"
 	default:

@@ -3,8 +3,10 @@ package execrun
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/wrennhq/wrenn-operator/api/v1alpha1"
 	"github.com/wrennhq/wrenn-operator/internal/wrenndev"
 )
 
@@ -65,5 +67,23 @@ func TestEndThatTellsOfMoreThanThereIs(t *testing.T) {
 			}
 			w.wantStored(p, content, nil)
 		})
+	}
+}
+
+// What the guest says of why it cannot run commands is bounded: the status has to hold it.
+func TestRefusalOfTheGuestIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	lacks := fmt.Errorf("%w: it lacks %s", errGuest, strings.Repeat("x", 1<<20))
+	for refusals, want := range map[int]string{0: v1alpha1.ReasonServiceError, maxRefusals: v1alpha1.ReasonStartFailed} {
+		a := newAttempt(w.runner, w.attempt(Command{}), Follow)
+		a.refusals = refusals
+		a.mu.Lock()
+		a.note(lacks)
+		a.mu.Unlock()
+		a.quiet()
+		if p := a.snapshot(); p.Reason != want || len(p.Message) > 1024 || !strings.Contains(p.Message, "it lacks xxx") {
+			t.Errorf("%s: a message of %d", p.Reason, len(p.Message))
+		}
 	}
 }

@@ -97,6 +97,7 @@ func blockedMessage(err error) string {
 	}
 }
 
+// shortened bounds what somebody else says: the status holds so much.
 func shortened(s string) string {
 	const limit = 512
 	if len(s) > limit {
