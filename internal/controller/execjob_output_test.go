@@ -62,6 +62,57 @@ func TestExecJobTailsWithoutSecrets(t *testing.T) {
 	}
 }
 
+// Tails that were begun while the secrets could not be known do not show them once they are known.
+func TestExecJobTailsOfSecretsThatComeBack(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	sandbox := w.box()
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "hidden"}, StringData: map[string]string{"key": "first-value"},
+	})
+	plain := func() *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "plain"}, Data: map[string]string{"key": "x"}}
+	}
+	w.create(plain())
+	job := w.job("forgetful", `echo "$HIDDEN"; until [ -e go ]; do sleep 0.05; done; echo more; until [ -e end ]; do sleep 0.05; done`)
+	job.Spec.Env = []v1alpha1.ExecEnvVar{
+		{Name: "HIDDEN", SecretKeyRef: &v1alpha1.SecretKeyReference{Name: "hidden", Key: "key"}},
+		{Name: "PLAIN", ConfigMapKeyRef: &v1alpha1.ConfigMapKeyReference{Name: "plain", Key: "key"}},
+	}
+	w.create(job)
+	awaitTail := func(tail string) {
+		t.Helper()
+		eventually(w, fmt.Sprintf("the tail is %q", tail), func() error {
+			if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(job), job); err != nil {
+				return err
+			}
+			if strings.Contains(job.Status.StdoutTail, "first") {
+				t.Fatalf("the tail shows %q", job.Status.StdoutTail)
+			}
+			if job.Status.StdoutBytes == nil || job.Status.StdoutTail != tail {
+				return errors.New(job.Status.StdoutTail)
+			}
+			return nil
+		})
+	}
+	awaitTail("***\n")
+	w.stop()
+	if err := w.api.Delete(w.ctx, plain()); err != nil {
+		t.Fatal(err)
+	}
+	w.startOperator()
+	awaitTail("")
+	w.create(plain())
+	awaitTail("***\n")
+	w.guest(sandbox, "touch go")
+	awaitTail("***\nmore\n")
+	w.guest(sandbox, "touch end")
+	awaitReason(w, job, v1alpha1.ReasonSucceeded)
+	if job.Status.StdoutTail != "***\nmore\n" {
+		t.Errorf("in the end the tail is %q", job.Status.StdoutTail)
+	}
+}
+
 // The end of much output is kept as well as its beginning, and what is missing between is counted.
 func TestExecJobOutputPastItsLimit(t *testing.T) {
 	t.Parallel()

@@ -60,6 +60,9 @@ func (r *ExecJobReconciler) follow(view *jobView) standing {
 		return working(view.missing.Reason, view.missing.Message).after(envInterval)
 	}
 	r.runner.Ensure(view.attempt(r), execrun.Follow)
+	if view.missing != nil {
+		return underWay(view).atTheLatest(envInterval) // with it, the tails can be shown again
+	}
 	return underWay(view)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,9 @@ func (a *attempt) want(spec Attempt, goal Goal) {
 	defer a.mu.Unlock()
 	moved := spec.SandboxVersion != a.spec.SandboxVersion
 	spec.Started = spec.Started || a.spec.Started
+	if a.spec.HideTails && !spec.HideTails {
+		a.news.tell(a, false)
+	}
 	a.spec = spec
 	raised := goal > a.goal
 	a.goal = max(goal, a.goal)
@@ -281,9 +285,25 @@ func (a *attempt) snapshot() Progress {
 	defer a.mu.Unlock()
 	p := a.progress
 	if a.tails[stdout] != nil && !a.spec.HideTails {
+		a.hideSecrets()
 		p.Stdout.Tail, p.Stderr.Tail = a.tails[stdout].text(), a.tails[stderr].text()
 	}
 	return p
+}
+
+// hideSecrets has the tails hide the secrets that are known now: when the tails were begun, they may not have been. What a
+// tail has hidden it hides for good. The attempt is locked.
+func (a *attempt) hideSecrets() {
+	known := a.spec.Command.secrets()
+	for stream, t := range a.tails {
+		if !slices.ContainsFunc(known, func(secret string) bool { return !slices.Contains(t.secrets, secret) }) {
+			continue
+		}
+		next := newTail(a.spec.TailBytes, longestFirst(slices.Concat(known, t.secrets)))
+		next.write(t.data)
+		next.more = next.more || t.more
+		a.tails[stream] = next
+	}
 }
 
 // news tells the caller that there is some, at most once in an interval unless it is urgent.
