@@ -43,7 +43,7 @@ type ExecJobReconciler struct {
 	wakeups *wakeups
 	// commands are what running jobs run, by UID: what they refer to is read once.
 	commands sync.Map
-	// recorded are the attempts that this process recorded, by UID: nobody else has started them.
+	// recorded are the attempts that this process is certain to have recorded, by UID: nobody else has started them.
 	recorded sync.Map
 }
 
@@ -103,6 +103,9 @@ func (r *ExecJobReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	describeJob(view, stands)
 	if err := writeStatus(ctx, r.Client, &job, view.before); err != nil {
 		return retryConflict(err)
+	}
+	if view.records {
+		r.recorded.Store(job.UID, job.Status.Attempts)
 	}
 	announce(r.Recorder, &job, view.before.Status.Conditions, job.Status.Conditions)
 	if ended := endedAttempt(view); ended != "" {

@@ -35,6 +35,8 @@ type jobView struct {
 	secrets string
 	// progress is how far the last attempt is, where the runner knows of it.
 	progress execrun.Progress
+	// records tells that the status that is to be written records an attempt.
+	records bool
 	// again is when the next moment comes that the plan depends on; zero for never.
 	again time.Duration
 }

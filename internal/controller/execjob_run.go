@@ -50,7 +50,7 @@ func (r *ExecJobReconciler) record(view *jobView) standing {
 	if last.StartTime == nil {
 		view.job.Status.StartTime = &metav1.Time{Time: time.Now()}
 	}
-	r.recorded.Store(view.job.UID, view.job.Status.Attempts)
+	view.records = true
 	return working(v1alpha1.ReasonStarting, "the command is being started").after(time.Millisecond)
 }
 
