@@ -33,6 +33,7 @@ type attempt struct {
 	ended    bool
 	news     news
 	pings    *time.Timer
+	pinged   bool
 	killing  bool // an attached command is being ended
 	killed   bool
 
@@ -92,6 +93,9 @@ func (a *attempt) want(spec Attempt, goal Goal) {
 		a.startLocked()
 	}
 }
+	if a.spec.Started && !a.done() {
+		a.keepAwakeLocked()
+	}
 
 // done tells whether there is nothing left to do for the goal.
 func (a *attempt) done() bool {

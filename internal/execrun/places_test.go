@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -88,6 +89,40 @@ func TestQueuedJob(t *testing.T) {
 	if got := w.exec("ls"); got != "" {
 		t.Errorf("what was discarded has run: %q", got)
 	}
+}
+
+// A command that runs and waits for its turn to be followed, after a restart of the operator for instance, has its sandbox
+// kept awake all the same.
+func TestQueuedJobKeepsItsSandboxAwake(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	blocked := w.another("blocked", Command{Script: "true"})
+	entered := make(chan struct{})
+	blocked.Sandbox = func(ctx context.Context) (*wrenn.SandboxHandle, error) {
+		close(entered)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	w.runner.Ensure(blocked, Follow)
+	<-entered
+	queued := w.another("queued", Command{Script: "true"})
+	queued.Started, queued.PingInterval = true, 20*time.Millisecond
+	w.runner.Ensure(queued, Follow)
+	eventually(t, func() error {
+		pings := 0
+		for _, request := range w.server.Requests() {
+			switch request.Op {
+			case wrenndev.OpPing:
+				pings++
+			case wrenndev.OpExec, wrenndev.OpExecStream:
+				t.Fatalf("it does not wait: %+v", request)
+			}
+		}
+		if pings < 3 {
+			return fmt.Errorf("%d pings", pings)
+		}
+		return nil
+	})
 }
 
 // BenchmarkQueuedJobs tells what each job costs that waits for its turn.
