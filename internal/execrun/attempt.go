@@ -44,7 +44,8 @@ type attempt struct {
 	refusals int
 	shorts   int // times in a row that the guest told of the end before all of the output had come
 	reupload bool
-	launched bool      // an attached command
+	launched bool      // the command may have been started, by this process or as the guest says
+	unpassed bool      // the guest's last word is that the once-guard was not passed
 	queue    []piece   // output of an attached command that waits to be stored
 	final    *ending   // once the end of the command is known
 	blocked  bool      // the last try to store something failed
@@ -92,10 +93,10 @@ func (a *attempt) want(spec Attempt, goal Goal) {
 	case waits && moved, a.retry == nil && !a.done():
 		a.startLocked()
 	}
-}
 	if a.spec.Started && !a.done() {
 		a.keepAwakeLocked()
 	}
+}
 
 // done tells whether there is nothing left to do for the goal.
 func (a *attempt) done() bool {
@@ -225,7 +226,7 @@ func (a *attempt) toward(ctx context.Context, goal Goal) error {
 	if spec.Attached {
 		return a.attached(ctx, &spec, sandbox, goal)
 	}
-	g := guest{sandbox: sandbox, dir: spec.dir()}
+	g := guest{sandbox: sandbox, dir: spec.dir(), launched: a.launched}
 	if goal == Stop || goal == Discard {
 		err := a.stopProcesses(ctx, g)
 		switch {

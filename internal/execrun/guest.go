@@ -57,20 +57,27 @@ var errStillThere = errors.New("processes of the command are still there")
 type guest struct {
 	sandbox *wrenn.SandboxHandle
 	dir     string
+	// launched says that the command may have been started in the directory. If that is gone, it is not made again: the
+	// once-guard was in it.
+	launched bool
 }
 
 // prepared is what was found in the guest.
 type prepared struct {
 	started  bool // the once-guard was passed
-	gone     bool // asked for a started command, and there is none
+	unpassed bool // it was not
+	gone     bool // asked for a started command, and there is none, or the directory of one that may be is gone
 	launcher bool // the launcher is there
 }
 
 // prepare makes the directory, unless only a command that was started before is of interest.
 func (g guest) prepare(ctx context.Context, attachOnly bool) (prepared, error) {
 	mode := "launch"
-	if attachOnly {
+	switch {
+	case attachOnly:
 		mode = "attach"
+	case g.launched:
+		mode = "again"
 	}
 	words, err := g.control(ctx, prepareTimeout, "prepare", g.dir, mode, launcherName)
 	if err != nil {
@@ -94,6 +101,7 @@ func (g guest) prepare(ctx context.Context, attachOnly bool) (prepared, error) {
 			missing = append(missing, tool)
 		}
 	}
+	found.unpassed = !found.started
 	switch {
 	case found.started || found.gone:
 		return found, nil

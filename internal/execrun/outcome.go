@@ -265,10 +265,13 @@ func (a *attempt) lose() {
 	}
 }
 
-// givesUp counts the times that the guest said no, for a command that was not started.
+// givesUp counts the times that the guest said no, and tells whether that is final. It is for a command that cannot have
+// been started: nobody else can have, or the guest says that nobody has, and this process has not asked for it. A guest that
+// is short of processes, for which the command may be the reason, says no as well.
 func (a *attempt) givesUp() bool {
 	a.refusals++
-	return a.refusals >= maxRefusals && a.goal == Follow && a.progress.PID == 0 && !a.spec.Started
+	started := a.progress.PID != 0 || a.spec.Started || a.launched || (a.spec.Resumed && !a.unpassed)
+	return a.refusals >= maxRefusals && a.goal == Follow && !started
 }
 
 // reasonOf tells an error as a condition. What the service says in a message may hold ids and is left out.

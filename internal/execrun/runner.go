@@ -54,7 +54,7 @@ type Attempt struct {
 	Files func(context.Context) ([]File, error)
 	// Attached runs the argv of the command on the service's stream itself, with nothing in the guest to fall back on.
 	Attached bool
-	// Resumed says that another process may have started an attached command.
+	// Resumed says that another process may have started the command.
 	Resumed bool
 	// Started says that the command is known to have been started, whatever the guest has to say.
 	Started bool

@@ -302,6 +302,37 @@ func TestRunThatRemovesItsFiles(t *testing.T) {
 	}
 }
 
+// Nor can one that is faster than the first look at it.
+func TestRunThatRemovesItsFilesAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, faults := range map[string][]wrenndev.Fault{
+		"undisturbed": nil,
+		"unseen": {
+			{Kind: wrenndev.FaultCut, Op: wrenndev.OpExecStream, Times: 1},
+			{Kind: wrenndev.FaultDelay, Op: wrenndev.OpExec, Skip: 1, Times: 1, Latency: wrenndev.Millis(2 * time.Second)},
+		},
+		"the answer is lost": {
+			{Kind: wrenndev.FaultDrop, Op: wrenndev.OpExecStream, Times: 1},
+			{Kind: wrenndev.FaultDelay, Op: wrenndev.OpExec, Skip: 1, Times: 1, Latency: wrenndev.Millis(2 * time.Second)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, wrenndev.Config{})
+			for _, fault := range faults {
+				w.server.Faults().Add(fault)
+			}
+			p := w.run(w.attempt(Command{Script: "echo ran >>count; rm -rf .wrenn"}))
+			if p.Exit.Kind != Unknown {
+				t.Errorf("exit %+v", p.Exit)
+			}
+			if got := w.runs(); got != "ran\n" {
+				t.Errorf("the command was run: %q", got)
+			}
+		})
+	}
+}
+
 // after lets the command go on once it is known to have been started.
 func (s Attempt) after(w *world) Attempt {
 	w.runner.Ensure(s, Follow)

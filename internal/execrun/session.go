@@ -23,14 +23,15 @@ func (a *attempt) session(ctx context.Context, g guest, spec Attempt, goal Goal)
 		return a.conclude(ctx, g, &spec)
 	}
 	started := spec.Started || a.snapshot().PID != 0
-	found, err := g.prepare(ctx, started || goal == Stop)
+	found, err := g.prepare(ctx, started || (goal == Stop && !a.launched))
+	a.unpassed, a.launched = found.unpassed, a.launched || found.started
 	switch {
 	case err != nil:
 		return a.examine(ctx, g.sandbox, err)
-	case found.gone && !started:
-		return a.end(frame{exit: Exit{Kind: Unstarted, Stopped: true}})
-	case found.gone:
+	case found.gone && (started || a.launched):
 		return a.end(frame{kind: frameGone, exit: Exit{Kind: Unknown}, sizes: a.offsets})
+	case found.gone, goal == Stop && !started && !found.started:
+		return a.end(frame{exit: Exit{Kind: Unstarted, Stopped: true}})
 	}
 	var p *payload
 	if !found.started {
@@ -102,6 +103,7 @@ func (a *attempt) upload(ctx context.Context, g guest, found prepared, p *payloa
 // follow reads one stream of the launcher.
 func (a *attempt) follow(ctx context.Context, g guest, p *payload) error {
 	keep := a.keep()
+	a.launched = a.launched || p != nil
 	stream, err := g.follow(ctx, a.offsets, keep, p)
 	if err != nil {
 		return a.examine(ctx, g.sandbox, err)

@@ -1,6 +1,7 @@
 # Prepares, ends and removes what launch.sh keeps of one command. Given to sh -c with the arguments
 #
-#   prepare DIR launch|attach LAUNCHER   make DIR; tell what of started and LAUNCHER is there, or what is missing
+#   prepare DIR MODE LAUNCHER            tell what of started and LAUNCHER is there in DIR, or what is missing. MODE launch
+#                                        makes DIR; attach asks for what was started, and again for what may have been
 #   stop    DIR SECONDS                  end the processes of the command: TERM, so long after it KILL; tell whether
 #                                        none is left
 #   clean   DIR                          remove DIR
@@ -15,7 +16,10 @@ prepare() {
 	umask 077
 	if [ -d "$dir/started" ]; then
 		echo started
-	elif [ "$3" = attach ]; then
+	elif [ "$3" = launch ]; then
+		# An upload makes a directory where there is none. One of ours has ready in it.
+		mkdir -p "$dir/ready" || echo refused
+	elif [ "$3" = attach ] || [ ! -d "$dir/ready" ]; then
 		echo gone
 		return
 	fi
@@ -23,8 +27,6 @@ prepare() {
 		command -v "$tool" >/dev/null 2>&1 || echo "missing $tool"
 	done
 	command -v base64 >/dev/null 2>&1 || command -v od >/dev/null 2>&1 || echo "missing base64"
-	# shellcheck disable=SC2174 # the directories above are made under the umask
-	mkdir -p -m 700 "$dir" || echo "refused"
 	[ -f "$dir/$4" ] && echo launcher
 }
 

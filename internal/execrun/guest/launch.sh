@@ -11,6 +11,7 @@
 #
 # What is in DIR:
 #   started/             the once-guard: whoever makes it starts the command, and nobody else ever does
+#   ready/               DIR was made by us. Without it, it was made anew by an upload, and the once-guard may be gone
 #   stopping/            the order to stop: a command that has not begun by then never begins
 #   payload              what to run. It holds the environment, and is removed as it begins
 #   script               the text for /bin/sh, or for a kernel, where there is one
@@ -69,7 +70,10 @@ ours() {
 # ---- running it
 
 launch() {
-	[ -d started ] || whole "$@" || { frame r && exit 0; }
+	if [ ! -d started ]; then
+		[ -d ready ] || { frame g && exit 0; }
+		whole "$@" || { frame r && exit 0; }
+	fi
 	if ! mkdir started 2>/dev/null; then
 		exec sh "$self" attach "$dir" "$3" "$4" "$5"
 	fi
