@@ -22,7 +22,8 @@ func noise(seed byte, size int) []byte {
 // put writes a file into the home.
 func (h *home) put(name string, content []byte) {
 	h.t.Helper()
-	if err := os.WriteFile(filepath.Join(h.path, name), content, 0o600); err != nil {
+	path := filepath.Join(h.path, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600)); err != nil {
 		h.t.Fatal(err)
 	}
 }

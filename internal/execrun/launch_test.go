@@ -137,11 +137,17 @@ func (h *home) upload(c Command) (*payload, []string) {
 		h.t.Fatal(err)
 	}
 	for _, file := range append(p.files, uploadedFile{launcherName, launchScript}) {
-		if err := os.WriteFile(h.file(file.name), file.content, 0o600); err != nil {
-			h.t.Fatal(err)
-		}
+		h.write(file.name, file.content)
 	}
 	return p, found
+}
+
+// write writes a file of the attempt's directory.
+func (h *home) write(name string, content []byte) {
+	h.t.Helper()
+	if err := os.WriteFile(h.file(name), content, 0o600); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *home) file(name string) string { return filepath.Join(h.path, h.dir, name) }

@@ -3,6 +3,7 @@ package execrun
 import (
 	"bytes"
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,7 +45,7 @@ type payload struct {
 	files []uploadedFile
 }
 
-// uploadedFile is a file of an attempt's directory in the guest.
+// uploadedFile is a file of an attempt's directory in the guest. The launcher drops what its name has behind the last dot.
 type uploadedFile struct {
 	name    string
 	content []byte
@@ -53,11 +54,15 @@ type uploadedFile struct {
 // cellName is what the client of the kernel is called in the guest.
 var cellName = hashedName("cell-", cellScript, ".py")
 
-// newPayload writes the shell text that begin() of the launcher sources. It removes its own file first, since the secrets
-// in it are needed no longer than until the shell has read them.
+// newPayload writes the shell text that begin() of the launcher sources. It is one compound command: the shell reads it to
+// its end before it does any of it. It removes its own file first, since the secrets in it are needed no longer than until
+// the shell has read them, and with it the word that nothing has begun. The variables of the command come last: they may
+// have the names of the launcher's own.
+//
+// Each payload has names of its own for its files. What a launcher has been told of is never written again.
 func newPayload(c Command) (*payload, error) {
 	var b bytes.Buffer
-	b.WriteString("rm -f -- \"$dir/payload\"\nset --")
+	b.WriteString("{\nrm -f -- \"$dir/payload\" \"$dir/unstarted\" \"$dir\"/payload.* || exit 126\nset --")
 	p := &payload{}
 	if c.Script != "" {
 		p.files = append(p.files, uploadedFile{"script", []byte(c.Script)})
@@ -72,6 +77,10 @@ func newPayload(c Command) (*payload, error) {
 	for _, arg := range c.Args {
 		b.WriteString(" " + quote(arg))
 	}
+	if c.Stdin != "" {
+		p.files = append(p.files, uploadedFile{"stdin", []byte(c.Stdin)})
+		b.WriteString("\nexec <\"$dir/stdin\" || exit 126\nrm -f -- \"$dir/stdin\"")
+	}
 	if c.Dir != "" {
 		fmt.Fprintf(&b, "\ncd -- %s || exit 126", quote(c.Dir))
 	}
@@ -82,12 +91,11 @@ func newPayload(c Command) (*payload, error) {
 		}
 		fmt.Fprintf(&b, "\nexport %s=%s", v.Name, quote(v.Value))
 	}
-	if c.Stdin != "" {
-		p.files = append(p.files, uploadedFile{"stdin", []byte(c.Stdin)})
-		b.WriteString("\nexec <\"$dir/stdin\" || exit 126\nrm -f -- \"$dir/stdin\"")
-	}
-	b.WriteString("\nexec \"$@\"\n")
+	b.WriteString("\nexec \"$@\"\n}\n")
 	p.files = append(p.files, uploadedFile{"payload", b.Bytes()})
+	for i := range p.files {
+		p.files[i].name += "." + rand.Text()
+	}
 	return p, nil
 }
 

@@ -7,12 +7,14 @@
 #
 # DIR is .wrenn/exec/<id>, under the home directory. OUT and ERR are the byte offsets to follow the two streams from.
 # With KEEP above 0 only the last KEEP bytes that are there at each look are shown and the rest is skipped. FILE and
-# SIZE are the uploaded files and their sizes: an upload that was cut short must not be run.
+# SIZE are the uploaded files and their sizes: an upload that was cut short must not be run. The names have something
+# behind a last dot, so that no two uploads have the same. Whoever passes the guard drops it.
 #
 # What is in DIR:
-#   started/             the once-guard: whoever makes it starts the command, and nobody else ever does
 #   ready/               DIR was made by us. Without it, it was made anew by an upload, and the once-guard may be gone
+#   started/             the once-guard: whoever makes it starts the command, and nobody else ever does
 #   stopping/            the order to stop: a command that has not begun by then never begins
+#   unstarted            nothing has begun: the payload removes it, once all of it is read
 #   payload              what to run. It holds the environment, and is removed as it begins
 #   script               the text for /bin/sh, or for a kernel, where there is one
 #   stdin                what the command reads, where there is something. It is removed as the command begins
@@ -77,6 +79,7 @@ launch() {
 	if ! mkdir started 2>/dev/null; then
 		exec sh "$self" attach "$dir" "$3" "$4" "$5"
 	fi
+	take "$@"
 	exec 3>&1
 	# A pipeline, because that is the one thing a shell runs at the side without having it ignore SIGINT and SIGQUIT:
 	# the command would inherit that, and a shell in it could never undo it.
@@ -93,12 +96,22 @@ whole() {
 	done
 }
 
+# take gives the uploaded files the names that the payload knows them by.
+take() {
+	shift 5
+	while [ $# -gt 1 ]; do
+		mv -f "$1" "${1%.*}"
+		shift 2
+	done
+}
+
 supervise() {
 	umask=$(umask)
 	umask 077
 	echo $$ >supervisor
 	# The room for the end is taken now: the disk may be full by then.
 	printf '%-127s\n' '' >exit.tmp
+	: >unstarted
 	: >stdout
 	: >stderr
 	# There are pipes between the command and the files, since a command that opens /dev/stderr anew would empty a file.
@@ -123,7 +136,7 @@ supervise() {
 	if [ "$code" -gt 128 ] && [ -s shell ]; then
 		kind=signal code=$((code - 128))
 	fi
-	[ -d unstarted ] && kind=unstarted
+	[ -e unstarted ] && kind=unstarted
 	drain
 	sizes
 	stopped=0
@@ -170,15 +183,14 @@ begin() {
 	{ read -r stat </proc/$$/stat; } 2>/dev/null || stat=
 	echo "$$ $4 $(start_time "${stat##*) }")" >pid
 	# In this order: who makes stopping and then finds no pid knows that nothing will run.
-	if [ -d stopping ]; then
-		mkdir unstarted
-		exit 125
-	fi
+	[ -d stopping ] && exit 125
 	export WRENN_EXEC_ID="$id"
 	umask "$3"
 	cd "$home" || exit 126
 	# shellcheck disable=SC1091
 	. "$dir/payload"
+	# It was cut short, or it would be the command by now.
+	exit 125
 }
 
 # ---- following it
