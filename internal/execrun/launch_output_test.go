@@ -182,6 +182,44 @@ func TestLaunchDoesNotWaitForDaemons(t *testing.T) {
 	})
 }
 
+// What the command wrote is waited for until it is stored, however busy the guest is, and whether or not what the command
+// leaves running keeps its pipes open.
+func TestLaunchWaitsForWhatIsInThePipes(t *testing.T) {
+	t.Parallel()
+	for name, background := range map[string]string{
+		"nothing is left running":    "(sleep 2; kill -CONT $reader) >/dev/null 2>&1 &",
+		"a daemon keeps them open":   "(sleep 2; kill -CONT $reader; exec sleep 1000) &",
+		"a daemon goes on to write":  "(sleep 2; kill -CONT $reader; while sleep 0.01; do echo more; done) &",
+		"a daemon writes much":       "(sleep 2; kill -CONT $reader; head -c 1500000 /dev/zero; exec sleep 1000) &",
+		"the other stream is closed": "exec 2>&-; (sleep 2; kill -CONT $reader) >/dev/null &",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachShell(t, func(t *testing.T, h *home) {
+				h.put("out", noise(10, 50_000))
+				p, _ := h.upload(Command{Script: "until reader=$(cat .wrenn/exec/*/stdout.open) && [ -n \"${reader%% *}\" ]; do :; done\n" +
+					"kill -STOP $reader; " + background + " cat out"})
+				var l look
+				err := h.run(launchArgs(h.dir, p), func(f frame) error {
+					if err := l.take(f); err != nil || l.exit == nil {
+						return err
+					}
+					return errEnough
+				})
+				if !errors.Is(err, errEnough) || l.exit.Code != 0 {
+					t.Fatalf("%v, exit %+v", err, l.exit)
+				}
+				if got := l.out[stdout]; !bytes.HasPrefix(got.Bytes(), noise(10, 50_000)) || l.end.sizes[stdout] != int64(got.Len()) {
+					t.Errorf("%d of %d bytes are shown, 50000 were written", got.Len(), l.end.sizes[stdout])
+				}
+				if got := h.control("stop", h.dir, "1"); got[0] != "ended" {
+					t.Errorf("stop: %q", got)
+				}
+			})
+		})
+	}
+}
+
 func TestPrepareTellsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, h *home) {

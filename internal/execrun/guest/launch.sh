@@ -21,6 +21,7 @@
 #   cell-<hash>.py       what runs a script in a kernel
 #   pid                  the process of the command, and when it began
 #   stdout, stderr       what the command wrote
+#   stdout.open, stderr.open   what reads it from the command, as long as more may come into the file
 #   exit                 how it ended, put there in one piece
 #   supervisor, follower the processes of this script
 #
@@ -112,8 +113,10 @@ supervise() {
 	# The room for the end is taken now: the disk may be full by then.
 	printf '%-127s\n' '' >exit.tmp
 	: >unstarted
-	: >stdout
-	: >stderr
+	for stream in stdout stderr; do
+		: >"$stream"
+		printf '%-15s\n' '' >"$stream.open"
+	done
 	# There are pipes between the command and the files, since a command that opens /dev/stderr anew would empty a file.
 	# Redirected as a whole, a function would keep open what it closes, to have it back: its pipe would never end.
 	channel || exit 1
@@ -138,6 +141,7 @@ supervise() {
 	fi
 	[ -e unstarted ] && kind=unstarted
 	drain
+	shut
 	sizes
 	stopped=0
 	[ -d stopping ] && stopped=1
@@ -150,25 +154,63 @@ channel() {
 	mkfifo pipe && exec 3<>pipe 5<pipe 6>pipe 3>&- && rm pipe
 }
 
-# collect appends descriptor 5 to file $1. The command must not notice when that fails, as on a full disk.
+# collect appends descriptor 5 to file $1, and removes $1.open when it does so no more. The command must not notice when that
+# fails, as on a full disk, where a file can still be written over and removed.
 collect() {
-	cat <&5 >>"$1" || cat <&5 >/dev/null
-	: >"$1.eof"
+	cat <&5 >>"$1" &
+	printf '%-15s\n' "$!" 1<>"$1.open"
+	wait "$!"
+	code=$?
+	rm -f "$1.open"
+	[ "$code" -eq 0 ] || cat <&5 >/dev/null
 }
 
-# drain waits until all that the command wrote is in the files. What it left running may keep the pipes open, so
-# files that do not grow any more will do.
+# drain waits until all that the command wrote is in the files. What it left running may keep the pipes open. Then the files
+# must not have grown for a moment, or for long enough, and what the command wrote must have left the pipes. What does not get
+# it out of there, on a disk that hangs, is given a minute.
 drain() {
-	still=0 last='' rounds=0
-	while [ "$still" -lt 5 ]; do
-		[ -e stdout.eof ] && [ -e stderr.eof ] && return
+	all_out='' all_err='' still=0 last='' rounds=0
+	while [ -e stdout.open ] || [ -e stderr.open ]; do
 		nap 05
 		sizes
-		still=$((still + 1))
+		still=$((still + 1)) rounds=$((rounds + 1))
 		[ "$out $err" = "$last" ] || still=0
-		last="$out $err" rounds=$((rounds + 1))
+		last="$out $err"
+		[ "$rounds" -gt 1 ] || first_out=$out first_err=$err
+		emptied stdout $((out - first_out)) && all_out=1
+		emptied stderr $((err - first_err)) && all_err=1
+		case $all_out$all_err in
+		11) limit=100 ;;
+		*) still=0 limit=1200 ;;
+		esac
+		[ "$still" -lt 5 ] && [ "$rounds" -lt "$limit" ] || return
+	done
+}
+
+# shut has nothing more come into the files. What the command left running may write on, and that is dropped.
+shut() {
+	rounds=0
+	while [ -e stdout.open ] || [ -e stderr.open ]; do
+		for stream in stdout stderr; do
+			{ read -r reader <"$stream.open"; } 2>/dev/null && [ -n "$reader" ] && kill -KILL "$reader" 2>/dev/null
+		done
+		nap 01
+		rounds=$((rounds + 1))
 		[ "$rounds" -lt 100 ] || return
 	done
+}
+
+# emptied says whether what was in the pipe of stream $1, of which $2 bytes have come since, is in its file: more has come than
+# a pipe holds, or what reads the pipe sleeps, which it does only when there is nothing to read.
+emptied() {
+	[ "$2" -lt 1048576 ] || return 0
+	{ read -r reader <"$1.open"; } 2>/dev/null || return 0
+	[ -n "$reader" ] || return 1
+	{ read -r stat <"/proc/$reader/stat"; } 2>/dev/null || return 0
+	case ${stat##*) } in
+	[SZX]*) return 0 ;;
+	esac
+	return 1
 }
 
 # start_time tells, from what stat says behind the name, when a process was started: with it, a process is known again.
