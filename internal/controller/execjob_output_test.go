@@ -3,10 +3,12 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -110,6 +112,54 @@ func TestExecJobTailsOfSecretsThatComeBack(t *testing.T) {
 	awaitReason(w, job, v1alpha1.ReasonSucceeded)
 	if job.Status.StdoutTail != "***\nmore\n" {
 		t.Errorf("in the end the tail is %q", job.Status.StdoutTail)
+	}
+}
+
+// Values of Secrets are in no event, no condition and not in the log, whatever becomes of the job.
+func TestExecJobTellsNoSecrets(t *testing.T) {
+	t.Parallel()
+	w := newOperatedWorld(t, wrenndev.Config{})
+	w.box()
+	value := "unheard-of-" + w.namespace
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "hidden"}, StringData: map[string]string{"key": value, "nul": value + "\x00"},
+	})
+	job := func(name, key, script string) *v1alpha1.ExecJob {
+		job := w.job(name, script)
+		job.Spec.Env = []v1alpha1.ExecEnvVar{{Name: "HIDDEN", SecretKeyRef: &v1alpha1.SecretKeyReference{Name: "hidden", Key: key}}}
+		job.Spec.Files = []v1alpha1.SandboxFile{{Path: "/tmp/hidden", SecretKeyRef: &v1alpha1.SecretKeyReference{Name: "hidden", Key: "key"}}}
+		w.create(job)
+		return job
+	}
+	failing := job("failing", "key", `echo "$HIDDEN" | tee /dev/stderr; cat /tmp/hidden; exit 7`)
+	awaitReason(w, failing, v1alpha1.ReasonNonZeroExit)
+	unusable := job("unusable", "nul", "true")
+	awaitReason(w, unusable, v1alpha1.ReasonStartFailed)
+	var events string
+	eventually(w, "the outcomes are events", func() error {
+		var list eventsv1.EventList
+		err := w.api.List(w.ctx, &list, client.InNamespace(w.namespace))
+		events = fmt.Sprintf("%+v", list.Items)
+		for _, reason := range []string{v1alpha1.ReasonNonZeroExit, v1alpha1.ReasonStartFailed} {
+			if !strings.Contains(events, reason) {
+				err = errors.Join(err, errors.New("none of "+reason))
+			}
+		}
+		return err
+	})
+	logged, err := os.ReadFile(managersLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{
+		"the events": events, "the log": string(logged), "a status": fmt.Sprintf("%+v %+v", failing.Status, unusable.Status),
+	} {
+		if strings.Contains(text, value) {
+			t.Errorf("%s: a value of a Secret is in it", what)
+		}
+	}
+	if !strings.Contains(string(logged), "execjob") {
+		t.Errorf("the log has %d bytes", len(logged))
 	}
 }
 

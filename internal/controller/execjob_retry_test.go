@@ -287,10 +287,36 @@ func TestExecJobIsImmutable(t *testing.T) {
 		"env":        func(s *v1alpha1.ExecJobSpec) { s.Env = []v1alpha1.ExecEnvVar{{Name: "A", Value: ptr.To("b")}} },
 		"workingDir": func(s *v1alpha1.ExecJobSpec) { s.WorkingDir = "/" },
 		"output":     func(s *v1alpha1.ExecJobSpec) { s.Output.TailBytes = 17 },
+		"wakePolicy": func(s *v1alpha1.ExecJobSpec) { s.WakePolicy = v1alpha1.WakePolicyWait },
+		"stdin":      func(s *v1alpha1.ExecJobSpec) { s.Stdin = "input" },
+		"files":      func(s *v1alpha1.ExecJobSpec) { s.Files = []v1alpha1.SandboxFile{{Path: "/a", Content: ptr.To("b")}} },
+		"artifacts":  func(s *v1alpha1.ExecJobSpec) { s.Artifacts = []v1alpha1.ExecArtifactPath{{Name: "a", Path: "/a"}} },
 	} {
 		changed := job.DeepCopy()
 		change(&changed.Spec)
 		if err := w.api.Update(w.ctx, changed); !apierrors.IsInvalid(err) {
+			t.Errorf("a change of %s: %v", name, err)
+		}
+	}
+	for name, tc := range map[string]struct{ before, change func(*v1alpha1.ExecJobSpec) }{
+		"attachment": {
+			func(s *v1alpha1.ExecJobSpec) { s.Script, s.Command = "", []string{"true"} },
+			func(s *v1alpha1.ExecJobSpec) { s.Attachment = v1alpha1.ExecAttachmentAttached },
+		},
+		"code": {
+			func(s *v1alpha1.ExecJobSpec) { s.Script, s.Code = "", &v1alpha1.ExecCode{Source: "1"} },
+			func(s *v1alpha1.ExecJobSpec) { s.Code.Source = "2" },
+		},
+		"sandboxtemplate": {
+			func(s *v1alpha1.ExecJobSpec) { s.SandboxRef, s.SandboxTemplate = nil, &v1alpha1.SandboxTemplate{} },
+			func(s *v1alpha1.ExecJobSpec) { s.SandboxTemplate.Spec.RecoveryPolicy = v1alpha1.RecoveryPolicyRecreate },
+		},
+	} {
+		other := w.job("fixed-"+name, "true")
+		tc.before(&other.Spec)
+		w.create(other)
+		tc.change(&other.Spec)
+		if err := w.api.Update(w.ctx, other); !apierrors.IsInvalid(err) {
 			t.Errorf("a change of %s: %v", name, err)
 		}
 	}

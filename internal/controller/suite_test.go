@@ -41,6 +41,8 @@ const clusterUID = "test"
 var (
 	cluster *localkube.ControlPlane
 	scheme  = runtime.NewScheme()
+	// managersLog is the name of the file that the managers log to.
+	managersLog string
 )
 
 func TestMain(m *testing.M) {
@@ -54,6 +56,7 @@ func runSuite(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.Remove(logs.Name()) }()
+	managersLog = logs.Name()
 	logf.SetLogger(zap.New(zap.WriteTo(logs)))
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
