@@ -58,19 +58,14 @@ func TestPlacesAreTakenInTurn(t *testing.T) {
 	type arrival struct {
 		who   int
 		leave func()
+		err   error
 	}
-	admitted := make(chan arrival)
+	arrived := make(chan arrival)
 	impatient, giveUp := context.WithCancel(t.Context())
-	gaveUp := make(chan error)
-	for who := range 3 {
+	for who, ctx := range []context.Context{t.Context(), impatient, t.Context()} {
 		go func() {
-			if who == 1 {
-				_, err := p.acquire(impatient)
-				gaveUp <- err
-				return
-			}
-			leave, _ := p.acquire(t.Context())
-			admitted <- arrival{who, leave}
+			leave, err := p.acquire(ctx)
+			arrived <- arrival{who, leave, err}
 		}()
 		eventually(t, "the next one waits", func() error {
 			p.mu.Lock()
@@ -82,16 +77,16 @@ func TestPlacesAreTakenInTurn(t *testing.T) {
 		})
 	}
 	giveUp()
-	if err := <-gaveUp; err == nil {
-		t.Error("there is a place although there are none")
+	if gone := <-arrived; gone.who != 1 || gone.err == nil {
+		t.Fatalf("%d has left: %v", gone.who, gone.err)
 	}
 	p.resize(1)
-	first := <-admitted
+	first := <-arrived
 	if len(take(t, p.acquire)) != 0 {
 		t.Error("somebody gets in before who waits")
 	}
 	first.leave()
-	second := <-admitted
+	second := <-arrived
 	second.leave()
 	if first.who != 0 || second.who != 2 {
 		t.Errorf("admitted %d and then %d", first.who, second.who)
