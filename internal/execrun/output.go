@@ -75,6 +75,7 @@ type output struct {
 	holes     []segment // and those of which it is not known what was in them
 	open      *part
 	end       [2]int64 // offsets of the next byte wanted
+	whole     bool     // what comes after that is stored when the command has ended
 	late      map[int]bool
 	lastWrite time.Time
 	lastCheck time.Time
@@ -128,7 +129,12 @@ func (o *output) append(ctx context.Context, stream int, data []byte) (int, erro
 }
 
 // room is how much more is stored as it comes.
-func (o *output) room() int64 { return max(0, o.live-sum(o.end)) }
+func (o *output) room() int64 {
+	if o.whole {
+		return 0
+	}
+	return max(0, o.live-sum(o.end))
+}
 
 func (o *output) next() *part {
 	return o.part(o.full, o.end)
@@ -201,7 +207,10 @@ func (o *output) put(ctx context.Context, p *part) error {
 func (o *output) taken(ctx context.Context, name string, ours func(*corev1.ConfigMap) bool) error {
 	var cm corev1.ConfigMap
 	err := o.reader.Get(ctx, client.ObjectKey{Namespace: o.job.Namespace, Name: name}, &cm)
-	if err == nil && !ours(&cm) {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errBlocked, err)
+	case !ours(&cm):
 		return fmt.Errorf("%w: %w: delete ConfigMap %s", errBlocked, errForeign, cm.Name)
 	}
 	return errStale

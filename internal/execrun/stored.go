@@ -115,7 +115,7 @@ func loadOutput(ctx context.Context, reader client.Reader, c client.Client, a *A
 
 // resume goes on after a beginning of the output that is complete: nothing more is stored as it comes.
 func (o *output) resume(head [2]int64, first []*part) {
-	o.end, o.live, o.full = head, sum(head), int((sum(head)+partBytes-1)/partBytes)
+	o.end, o.whole, o.full = head, true, int((sum(head)+partBytes-1)/partBytes)
 	if len(first) > 0 {
 		o.full = max(o.full, first[len(first)-1].number+1)
 	}

@@ -100,7 +100,12 @@ func TestOutputBesideForgedNeighbors(t *testing.T) {
 			w.forge("job-output-2", saying(2, 2*partBytes, 0), []byte("forged"))
 		},
 		"of the end, in the place of the beginning": func(w *world) { w.forge("job-output-0", saying(0, 0, 0, partBytes, 0), nil) },
-		"of the end, after nothing":                 func(w *world) { w.forge("job-output-3", saying(3, 0, 0, 0, 0), []byte("0123")) },
+		"of the end, with a beginning that ends before it does": func(w *world) {
+			w.forge("job-output-0", saying(0, 0, 0), bytes.Repeat([]byte("x"), partBytes))
+			w.forge("job-output-1", saying(1, partBytes, 0), []byte("0123"))
+			w.forge("job-output-3", saying(3, 0, 0, 5, 0), []byte("0123"))
+		},
+		"of the end, after nothing": func(w *world) { w.forge("job-output-3", saying(3, 0, 0, 0, 0), []byte("0123")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +115,22 @@ func TestOutputBesideForgedNeighbors(t *testing.T) {
 				t.Errorf("exit %+v", p.Exit)
 			}
 		})
+	}
+}
+
+// The operator ended when it had begun to store the end. Another one goes on there, also where there would be room before it:
+// the last ConfigMap of the beginning had been deleted when the command had ended.
+func TestOutputOfWhichTheEndIsBegun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	content := noise(63, 700_000)
+	w.upload("out", content)
+	w.forge("job-output-0", saying(0, 0, 0), content[:partBytes])
+	w.forge("job-output-1", saying(1, partBytes, 0, partBytes, 0), content[partBytes:])
+	p := w.run(w.attempt(Command{Script: "cat out"}))
+	w.wantStored(p, content, nil)
+	if p.Truncated != 0 {
+		t.Errorf("%d truncated", p.Truncated)
 	}
 }
 
