@@ -62,8 +62,10 @@ func (w *world) jobFacts(ctx context.Context, here []v1alpha1.ExecJob, sandboxes
 	return found, nil
 }
 
-// isOver tells that a job needs no Sandbox any more.
-func isOver(job *v1alpha1.ExecJob) bool { return !job.DeletionTimestamp.IsZero() || isFinished(job) }
+// isOver tells that a job needs no Sandbox any more; nil is one that is gone.
+func isOver(job *v1alpha1.ExecJob) bool {
+	return job == nil || !job.DeletionTimestamp.IsZero() || isFinished(job)
+}
 
 // ownedBy are the names of a job's own Sandboxes that nobody has deleted.
 func ownedBy(job types.UID, sandboxes []v1alpha1.Sandbox) (names []string) {
