@@ -44,7 +44,7 @@ func newRotatedWorld(t *testing.T, ownership v1alpha1.Ownership) (w *world, at *
 	return w, at, key, revoke
 }
 
-// idling gives a Sandbox an idle timeout, so that no token tells its remote.
+// idlingSandbox is one with an idle timeout, so that no token tells its remote.
 func idlingSandbox(w *world, name string) *v1alpha1.Sandbox {
 	sandbox := w.sandbox(name)
 	sandbox.Spec.IdleTimeoutSeconds = ptr.To[int32](3600)

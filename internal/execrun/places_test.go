@@ -63,12 +63,10 @@ func atoi(t *testing.T, s string) int {
 	return n
 }
 
-// A job that waits for its turn says so, and is deleted without it.
-func TestQueuedJob(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, wrenndev.Config{})
-	blocked := w.another("blocked", Command{Script: "true"})
-	entered := make(chan struct{})
+// blockedAttempt has the only place, and keeps it until it is forgotten.
+func (w *world) blockedAttempt() Attempt {
+	w.t.Helper()
+	blocked, entered := w.another("blocked", Command{Script: "true"}), make(chan struct{})
 	blocked.Sandbox = func(ctx context.Context) (*wrenn.SandboxHandle, error) {
 		close(entered)
 		<-ctx.Done()
@@ -76,6 +74,14 @@ func TestQueuedJob(t *testing.T) {
 	}
 	w.runner.Ensure(blocked, Follow)
 	<-entered
+	return blocked
+}
+
+// A job that waits for its turn says so, and is deleted without it.
+func TestQueuedJob(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	blocked := w.blockedAttempt()
 	queued := w.another("queued", Command{Script: "echo ran >>count"})
 	w.runner.Ensure(queued, Follow)
 	w.awaitJob(queued, "queue", func(p Progress) bool { return p.Reason == v1alpha1.ReasonQueued })
@@ -96,15 +102,7 @@ func TestQueuedJob(t *testing.T) {
 func TestQueuedJobKeepsItsSandboxAwake(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, wrenndev.Config{})
-	blocked := w.another("blocked", Command{Script: "true"})
-	entered := make(chan struct{})
-	blocked.Sandbox = func(ctx context.Context) (*wrenn.SandboxHandle, error) {
-		close(entered)
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	w.runner.Ensure(blocked, Follow)
-	<-entered
+	w.blockedAttempt()
 	queued := w.another("queued", Command{Script: "true"})
 	queued.Started, queued.PingInterval = true, 20*time.Millisecond
 	w.runner.Ensure(queued, Follow)
