@@ -91,16 +91,15 @@ func TestSandboxThatIsGoneTakesNothingFromAnother(t *testing.T) {
 	}
 }
 
-// countedReader reads one namespace and counts the lists.
+// countedReader counts the lists.
 type countedReader struct {
 	client.Reader
-	namespace string
-	lists     atomic.Int64
+	lists atomic.Int64
 }
 
 func (c *countedReader) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	c.lists.Add(1)
-	return c.Reader.List(ctx, list, append(options, client.InNamespace(c.namespace))...)
+	return c.Reader.List(ctx, list, options...)
 }
 
 // What was made for a Sandbox that is gone, and may be what the open intent of another one means, is looked at until that is
@@ -117,7 +116,7 @@ func TestSandboxThatIsGoneIsNotForgottenForAnother(t *testing.T) {
 	}
 	w.create(other)
 	var undone atomic.Int64
-	direct := &countedReader{Reader: w.api, namespace: w.namespace}
+	direct := &countedReader{Reader: ownSandboxes{Reader: w.api, test: t.Name()}}
 	r := &SandboxReconciler{
 		Direct: direct, Timing: SandboxTiming{Call: patience},
 		flights: newFlights[wrenn.Sandbox](func(types.NamespacedName) {}), troubles: newTroubles(time.Hour, time.Hour),

@@ -156,6 +156,7 @@ func (w *world) newNamespace() string {
 	w.t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.create(namespace)
+	madeBy.Store(namespace.Name, w.t.Name())
 	return namespace.Name
 }
 
@@ -237,11 +238,12 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	own := ownSandboxes{Reader: direct, test: w.t.Name()}
 	recorder := mgr.GetEventRecorder("test")
 	resolver := &connection.Resolver{Reader: mgr.GetClient(), Pool: pool}
 	holds := NewHolds()
 	sandboxes := &SandboxReconciler{
-		Client: w.sandboxesCache(mgr.GetClient()), Direct: direct, Resolver: resolver, Recorder: recorder, Holds: holds,
+		Client: w.sandboxesCache(mgr.GetClient()), Direct: own, Resolver: resolver, Recorder: recorder, Holds: holds,
 		ClusterUID: clusterUID, OperatorNamespace: w.namespace, Metrics: w.metrics,
 		Timing: SandboxTiming{
 			Create: 10 * time.Second, Call: 10 * time.Second, Settle: 500 * time.Millisecond, ShowAfter: w.showAfter,
@@ -269,7 +271,7 @@ func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interf
 			Timing: ExecJobTiming{FirstRetry: 100 * time.Millisecond, SlowestRetry: 300 * time.Millisecond},
 		},
 		&OrphanSweeper{
-			Client: mgr.GetClient(), Direct: w.direct(direct), Pool: pool, Sandboxes: sandboxes, Recorder: recorder,
+			Client: mgr.GetClient(), Direct: w.direct(own), Pool: pool, Sandboxes: sandboxes, Recorder: recorder,
 			ClusterUID: clusterUID, Metrics: w.metrics, Timing: w.orphans,
 		},
 	}
