@@ -244,7 +244,7 @@ func parsePtyFrame(frame []byte) (event PtyEvent, known bool, err error) {
 	complete := true
 	switch event.Type {
 	case PtyStarted:
-		complete = wire.Pid != nil && value(wire.Tag) != ""
+		complete = value(wire.Pid) > 0 && value(wire.Tag) != ""
 		event.PID, event.Tag = int(value(wire.Pid)), value(wire.Tag)
 	case PtyOutput:
 		event.Data, err = base64.StdEncoding.DecodeString(value(wire.Data))

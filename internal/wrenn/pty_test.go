@@ -121,6 +121,7 @@ func TestPtyThatDoesNotStart(t *testing.T) {
 		"refused":      {[]string{`{"type":"error","data":"sandbox not found","fatal":true}`}, ErrStreamRefused},
 		"output first": {[]string{`{"type":"output","data":""}`}, ErrInvalidResponse},
 		"no tag":       {[]string{`{"type":"started","pid":1}`}, ErrInvalidResponse},
+		"pid 0":        {[]string{`{"type":"started","tag":"t","pid":0}`}, ErrInvalidResponse},
 		"garbage":      {[]string{`null`}, ErrInvalidResponse},
 		"nothing":      {nil, ErrStreamLost}, // As for a working directory that is not there.
 	} {

@@ -160,6 +160,8 @@ func TestExecStreamThatDoesNotStart(t *testing.T) {
 		"output first": {say(`{"type":"stdout","data":"x"}`), ErrInvalidResponse},
 		"garbage":      {say(`[]`), ErrInvalidResponse},
 		"no pid":       {say(`{"type":"start"}`), ErrInvalidResponse},
+		"pid 0":        {say(`{"type":"start","pid":0}`), ErrInvalidResponse},
+		"negative pid": {say(`{"type":"start","pid":-1}`), ErrInvalidResponse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := streaming(t, tc.script).ExecStream(t.Context(), shX)

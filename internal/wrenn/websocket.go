@@ -131,7 +131,7 @@ func parseFrame(frame []byte) (event StreamEvent, known bool, err error) {
 	complete := true
 	switch event.Type {
 	case StreamStart:
-		complete = wire.Pid != nil
+		complete = value(wire.Pid) > 0
 		event.PID = int(value(wire.Pid))
 	case StreamStdout, StreamStderr, StreamError:
 		event.Data = value(wire.Data)
