@@ -123,28 +123,65 @@ func TestQueuedJobKeepsItsSandboxAwake(t *testing.T) {
 	})
 }
 
-// BenchmarkQueuedJobs tells what each job costs that waits for its turn.
-func BenchmarkQueuedJobs(b *testing.B) {
-	const jobs = 5000
-	for b.Loop() {
-		runner := NewRunner(Config{Notify: func(types.NamespacedName) {}})
-		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan error)
-		go func() { ended <- runner.Start(ctx) }()
-		before, goroutines := heap(), runtime.NumGoroutine()
-		for i := range jobs {
-			runner.Ensure(Attempt{
-				Job:    Job{UID: types.UID(fmt.Sprint(i)), NamespacedName: types.NamespacedName{Namespace: "default", Name: fmt.Sprint("job-", i)}},
-				Number: 1, SandboxID: fmt.Sprint("sandbox-", i%100), Streams: 100, TailBytes: 4096,
-				Sandbox: func(ctx context.Context) (*wrenn.SandboxHandle, error) { <-ctx.Done(); return nil, ctx.Err() },
-			}, Follow)
-		}
-		b.ReportMetric(float64(heap()-before)/jobs, "heap-B/job")
-		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+// crowd starts a Runner, until the end of the test, that has many jobs and few streams: each stream has a job that keeps it.
+func crowd(tb testing.TB, jobs, streams int) *Runner {
+	tb.Helper()
+	runner := NewRunner(Config{Notify: func(types.NamespacedName) {}})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- runner.Start(ctx) }()
+	tb.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			b.Fatal(err)
+			tb.Error(err)
 		}
+	})
+	for i := range jobs {
+		runner.Ensure(Attempt{
+			Job:    Job{UID: types.UID(fmt.Sprint(i)), NamespacedName: types.NamespacedName{Namespace: "default", Name: fmt.Sprint("job-", i)}},
+			Number: 1, SandboxID: fmt.Sprint("sandbox-", i%100), Streams: streams, TailBytes: 4096,
+			Sandbox: func(ctx context.Context) (*wrenn.SandboxHandle, error) { <-ctx.Done(); return nil, ctx.Err() },
+		}, Follow)
+	}
+	return runner
+}
+
+// A job that only waits, for its turn or for its sandbox to run, has no goroutine.
+func TestWaitingJobsHaveNoGoroutine(t *testing.T) { //nolint:paralleltest // it counts the goroutines of all tests that run
+	const jobs, streams = 2000, 10
+	before := runtime.NumGoroutine()
+	runner := crowd(t, jobs, streams)
+	for i := range jobs {
+		runner.Ensure(Attempt{
+			Job:    Job{UID: types.UID(fmt.Sprint("asleep-", i))},
+			Number: 1, Connection: "other", Streams: streams, Asleep: true,
+			Sandbox: func(context.Context) (*wrenn.SandboxHandle, error) { return nil, errAsleep },
+		}, Follow)
+	}
+	eventually(t, func() error {
+		waiting := 0
+		for i := range jobs {
+			queued, _ := runner.Progress(types.UID(fmt.Sprint(i)), 1)
+			asleep, _ := runner.Progress(types.UID(fmt.Sprint("asleep-", i)), 1)
+			if queued.Reason == v1alpha1.ReasonQueued && asleep.Phase == Waiting {
+				waiting++
+			}
+		}
+		if n := runtime.NumGoroutine() - before; waiting != jobs-streams || n > streams+1 {
+			return fmt.Errorf("%d of each kind wait, with %d goroutines", waiting, n)
+		}
+		return nil
+	})
+}
+
+// BenchmarkQueuedJobs tells what each job costs that waits for its turn.
+func BenchmarkQueuedJobs(b *testing.B) {
+	const jobs, streams = 5000, 100
+	for b.Loop() {
+		before, goroutines := heap(), runtime.NumGoroutine()
+		crowd(b, jobs, streams)
+		b.ReportMetric(float64(heap()-before)/jobs, "heap-B/job")
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
 	}
 }
 
