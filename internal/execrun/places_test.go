@@ -1,9 +1,11 @@
 package execrun
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +54,35 @@ func TestCommandsTakeTurns(t *testing.T) {
 		want = fmt.Appendln(want, i)
 	}
 	w.wantStored(p, want, nil)
+}
+
+// A command that writes without a pause, far more than is stored, delays no other in its sandbox.
+func TestChattyCommandDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wrenndev.Config{})
+	line := strings.Repeat("x", 1000)
+	chatty := w.another("chatty", Command{Script: "until [ -e go ]; do echo " + line + "; done"})
+	chatty.Streams, chatty.LimitBytes = 2, 1<<20
+	w.runner.Ensure(chatty, Follow)
+	w.awaitJob(chatty, "more than is stored", func(p Progress) bool { return p.Stdout.Bytes > chatty.LimitBytes })
+	for i := range 3 {
+		short := w.another(fmt.Sprint("short-", i), Command{Script: "echo done"})
+		short.Streams = 2
+		w.runner.Ensure(short, Follow)
+		w.wantStored(w.awaitJob(short, "end", finished), []byte("done\n"), nil)
+		if p, _ := w.runner.Progress(chatty.Job.UID, 1); p.Exit != nil {
+			t.Errorf("the other has ended: %+v", p)
+		}
+	}
+	w.upload("go", nil)
+	p := w.awaitJob(chatty, "end", finished)
+	got := w.stored(p.ConfigMaps)[stdout]
+	if int64(len(got)) != chatty.LimitBytes || p.Truncated != p.Stdout.Bytes-chatty.LimitBytes {
+		t.Errorf("%d bytes are stored of %d, without %d", len(got), p.Stdout.Bytes, p.Truncated)
+	}
+	if half := got[:chatty.LimitBytes/2]; !bytes.HasPrefix(bytes.Repeat([]byte(line+"\n"), len(half)/len(line)), half) {
+		t.Error("the beginning is not what was written")
+	}
 }
 
 func atoi(t *testing.T, s string) int {
