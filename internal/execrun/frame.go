@@ -86,6 +86,7 @@ func (l *lines) feed(data string, yield func([]byte) error) error {
 	return nil
 }
 
+// parseFrame reads a line of the launcher. Of a malformed one it returns no more than what kind it would be.
 func parseFrame(line []byte) (frame, error) {
 	fields := bytes.Split(line, []byte(" "))
 	if len(fields[0]) != 1 {
@@ -105,7 +106,7 @@ func parseFrame(line []byte) (frame, error) {
 		ok = len(args) == 0
 	}
 	if !ok {
-		return frame{}, errFrame
+		return frame{kind: f.kind}, errFrame
 	}
 	return f, nil
 }

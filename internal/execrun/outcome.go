@@ -135,6 +135,15 @@ func (a *attempt) endedEarly() error {
 	return fmt.Errorf("%w: %w: it ended early", errLook, errFrame)
 }
 
+// unreadableEnd is the end of a command that left no sensible word of it. That may have been damaged on the way, so it is
+// believed after some looks only, as an end that comes too early is.
+func (a *attempt) unreadableEnd() (frame, error) {
+	if err := a.endedEarly(); !errors.Is(err, errShort) {
+		return frame{}, err
+	}
+	return frame{kind: frameExit, exit: Exit{Kind: Unknown}, sizes: a.offsets}, nil
+}
+
 // conclude stores what is not stored yet of a command that has ended. Where that is lost with the sandbox, the command has
 // ended as it has all the same, and what is missing is counted.
 func (a *attempt) conclude(ctx context.Context, g guest, spec *Attempt) error {

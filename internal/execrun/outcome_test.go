@@ -70,6 +70,22 @@ func TestEndThatTellsOfMoreThanThereIs(t *testing.T) {
 	}
 }
 
+// What it says of the end may make no sense at all. That it has ended is believed then, but no more than that.
+func TestEndThatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]string{"no exit code": "exit 256 1 0 5 0", "nothing": "", "too little": "exit 0", "no word": "done 0 1 0 5 0"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, wrenndev.Config{})
+			p := w.run(w.attempt(Command{Script: `echo done; cd .wrenn/exec/$WRENN_EXEC_ID; echo "` + end + `" >new; mv new exit; sleep 1000`}))
+			if p.Exit.Kind != Unknown || p.Truncated != 0 {
+				t.Errorf("exit %+v, %d truncated", p.Exit, p.Truncated)
+			}
+			w.wantStored(p, []byte("done\n"), nil)
+		})
+	}
+}
+
 // What the guest says of why it cannot run commands is bounded: the status has to hold it.
 func TestRefusalOfTheGuestIsBounded(t *testing.T) {
 	t.Parallel()

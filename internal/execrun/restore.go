@@ -135,12 +135,12 @@ func (a *attempt) fetch(ctx context.Context, g guest, s span) ([2][]byte, error)
 	err = a.read(stream, func(line []byte) error {
 		f, err := parseFrame(line)
 		switch {
+		case f.kind == frameExit:
+			return a.endedEarly()
 		case err != nil:
 			return fmt.Errorf("%w: %w", errLook, err)
 		case f.kind == frameGone:
 			return errNoFiles
-		case f.kind == frameExit:
-			return a.endedEarly()
 		case f.kind != frameStdout && f.kind != frameStderr:
 			return nil
 		}

@@ -183,12 +183,15 @@ type reader struct {
 }
 
 func (r *reader) line(line []byte) error {
+	a := r.attempt
 	f, err := parseFrame(line)
+	if err != nil && f.kind == frameExit {
+		f, err = a.unreadableEnd()
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errLook, err)
 	}
 	r.any = true
-	a := r.attempt
 	a.reupload = false
 	switch f.kind {
 	case framePID:
