@@ -73,7 +73,6 @@ func newManager(opts options) (manager.Manager, error) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	consistent := true
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsOptions(opts),
@@ -86,8 +85,7 @@ func newManager(opts options) (manager.Manager, error) {
 		RetryPeriod:                   &opts.lease.retryPeriod,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &opts.grace,
-		// No decision is made on a view older than the operator's own last write.
-		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
+		NewClient:                     controller.NewClient(controller.CatchUp),
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"testing"
@@ -16,10 +17,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -41,6 +44,8 @@ const clusterUID = "test"
 var (
 	cluster *localkube.ControlPlane
 	scheme  = runtime.NewScheme()
+	// mapper knows the kinds of the cluster. To find them out anew for each test is a good part of what a test costs.
+	mapper meta.RESTMapper
 	// managersLog is the name of the file that the managers log to.
 	managersLog string
 )
@@ -71,6 +76,10 @@ func runSuite(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if mapper, err = newMapper(cluster.RESTConfig()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	code := m.Run()
 	leaks := []goleak.Option{
 		// A recorder leaves this behind when it is stopped while it records.
@@ -88,6 +97,14 @@ func runSuite(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "%s\n", text[max(0, len(text)-20_000):])
 	}
 	return code
+}
+
+func newMapper(cfg *rest.Config) (meta.RESTMapper, error) {
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return apiutil.NewDynamicRESTMapper(cfg, httpClient)
 }
 
 // world is a namespace, a Wrenn and an operator of their own for one test.
@@ -131,7 +148,7 @@ func newWorld(t *testing.T, wrennConfig wrenndev.Config) *world {
 			t.Error(err)
 		}
 	})
-	api, err := client.New(cluster.RESTConfig(), client.Options{Scheme: scheme})
+	api, err := client.New(cluster.RESTConfig(), client.Options{Scheme: scheme, Mapper: mapper})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,10 +218,11 @@ func (w *world) newManager(ctx context.Context, pool *connection.Pool) manager.M
 	}
 	mgr, err := ctrl.NewManager(counted, ctrl.Options{
 		Scheme:                  scheme,
+		MapperProvider:          func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil },
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
 		GracefulShutdownTimeout: ptr.To(patience),
-		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		NewClient:               NewClient(patience, append([]string{w.namespace}, w.others...)...),
 		Cache: cache.Options{
 			DefaultNamespaces: namespaces,
 			// The operators of other tests leave this one's ClusterConnections alone.
@@ -234,7 +252,7 @@ func (w *world) newManager(ctx context.Context, pool *connection.Pool) manager.M
 func (w *world) controllers(mgr manager.Manager, pool *connection.Pool) []interface {
 	SetupWithManager(mgr ctrl.Manager) error
 } {
-	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: scheme})
+	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: scheme, Mapper: mapper})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func (o *operator) newManager(pool *connection.Pool) (manager.Manager, error) {
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
 		GracefulShutdownTimeout: ptr.To(patience),
-		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		NewClient:               controller.NewClient(catchUp, o.world.namespace),
 		Cache:                   cache.Options{DefaultNamespaces: map[string]cache.Config{o.world.namespace: {}}},
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 			return o.world.site.mapper, nil

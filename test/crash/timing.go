@@ -16,6 +16,8 @@ const (
 	shortLife, shortIdle = 60, 60
 	// staleFor is how long an operator hears of no change when it is to be stale.
 	staleFor = 700 * time.Millisecond
+	// catchUp is how long an operator waits for its caches: longer than for any that are only stale.
+	catchUp = 2 * time.Second
 	// usedAfter is how long after its start a remote must be used for Wrenn's times, which are whole seconds, to show it.
 	usedAfter = time.Second
 	// streamFor is how long a stream lasts that is cut.
