@@ -45,7 +45,7 @@ func runTests(m *testing.M) int {
 // A part of the sweep: every scenario, some of the points of each, and some seeds. `make crash` is the whole.
 func TestSweep(t *testing.T) {
 	s := &sweep{site: shared, parallel: 4 * runtime.NumCPU(), out: t.Output(), report: report{counts: map[class]int{}}}
-	s.points(t.Context(), scenarios(), partOfPoints)
+	s.points(t.Context(), scenarios(), none, partOfPoints)
 	s.seeds(t.Context(), 1, 20)
 	t.Log(&s.report)
 	if !s.report.clean() {

@@ -15,6 +15,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -43,20 +44,22 @@ func main() {
 
 // options say what of the sweep to run.
 type options struct {
-	scenario, point string
-	seed, from      uint64
-	seedsOnly       bool
-	seeds           int
-	stride          int
-	times           int
-	parallel        int
-	crds            string
+	scenario, mishap string
+	point            string
+	seed, from       uint64
+	seedsOnly        bool
+	seeds            int
+	stride           int
+	times            int
+	parallel         int
+	crds             string
 }
 
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("crash", flag.ContinueOnError)
 	flags.StringVar(&o.scenario, "scenario", "", "run the points of these scenarios only, with commas between and * for any name, and no seeds")
+	flags.StringVar(&o.mishap, "mishap", "", "run the points with this mishap only, and no seeds")
 	flags.StringVar(&o.point, "point", "", "run this point only: <scenario>/<effect>/<mishap>")
 	flags.Uint64Var(&o.seed, "seed", 0, "run this seed only")
 	flags.Uint64Var(&o.from, "from", 1, "the first of the seeds to run")
@@ -127,14 +130,17 @@ func (s *sweep) run(ctx context.Context, o options) error {
 		for range o.times {
 			s.seeds(ctx, o.seed, 1)
 		}
-	case o.scenario != "":
-		if err := only(o.scenario); err != nil {
+	case o.scenario != "" || o.mishap != "":
+		if err := only(cmp.Or(o.scenario, "*")); err != nil {
 			return err
 		}
-		s.points(ctx, all, o.stride)
+		if o.mishap != "" && !slices.Contains(mishaps, mishap(o.mishap)) {
+			return fmt.Errorf("%q is no mishap: %v", o.mishap, mishaps)
+		}
+		s.points(ctx, all, mishap(o.mishap), o.stride)
 	default:
 		if !o.seedsOnly {
-			s.points(ctx, all, o.stride)
+			s.points(ctx, all, none, o.stride)
 		}
 		s.seeds(ctx, o.from, o.seeds)
 	}

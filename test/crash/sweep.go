@@ -120,8 +120,9 @@ func (s *sweep) references(ctx context.Context, all []scenario) map[string]refer
 	return found
 }
 
-// points runs the points of scenarios: every stride-th of each, in such a way that over the scenarios every kind of mishap has its turn.
-func (s *sweep) points(ctx context.Context, all []scenario, stride int) {
+// points runs the points of scenarios, those of one mishap if there is one: every stride-th of each, in such a way that over the
+// scenarios every kind of mishap has its turn.
+func (s *sweep) points(ctx context.Context, all []scenario, only mishap, stride int) {
 	known := s.references(ctx, all)
 	var jobs []func(context.Context) outcome
 	for n, sc := range all {
@@ -131,7 +132,7 @@ func (s *sweep) points(ctx context.Context, all []scenario, stride int) {
 		}
 		s.report.scenarios++
 		for i, p := range r.points(sc) {
-			if (i+n)%stride == 0 {
+			if (i+n)%stride == 0 && (only == none || only == p.mishap) {
 				jobs = append(jobs, func(ctx context.Context) outcome { return disturbed(ctx, s.site, sc, p, r) })
 			}
 		}
