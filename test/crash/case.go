@@ -142,10 +142,11 @@ func disturbed(ctx context.Context, s *site, sc scenario, p point, r reference) 
 }
 
 // settle waits until nothing happens any more and nothing is wrong, and returns what is wrong where that does not come.
-// It gives up early when nothing happens for long and something is wrong all the same that the operator should mend. While
-// something happens it does not look: that costs the API server more than what happens.
+// It gives up early when nothing happens for long and something is wrong all the same that the operator should mend, and late
+// when only the garbage collector has something to mend. While something happens it does not look: that costs the API server more
+// than what happens.
 func (w *world) settle(ctx context.Context, shapes map[string][]string, check func(context.Context, *world) ([]finding, error)) ([]finding, error) {
-	deadline := time.Now().Add(patience)
+	deadline, collectedBy := time.Now().Add(patience), time.Now().Add(collectedWithin)
 	for {
 		if late := time.Now().After(deadline); late || w.wire.quiet(quietFor) {
 			found, err := w.wrong(ctx, shapes, check)
@@ -154,7 +155,9 @@ func (w *world) settle(ctx context.Context, shapes map[string][]string, check fu
 				return nil, err
 			case len(found) == 0 && w.wire.quiet(quietFor):
 				return nil, nil
-			case len(found) > 0 && (late || w.wire.quiet(10*quietFor) && !isCollected(found)):
+			case len(found) > 0 && isCollected(found) && time.Now().Before(collectedBy):
+				deadline = time.Now().Add(patience)
+			case len(found) > 0 && (late || w.wire.quiet(10*quietFor)):
 				return found, nil
 			case late:
 				return []finding{{class: stuck, text: "the operator does not come to rest"}}, nil

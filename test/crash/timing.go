@@ -24,6 +24,8 @@ const (
 	streamFor = 150 * time.Millisecond
 	// reclaimedWithin is how soon an operator that is let be destroys what it made for a Sandbox that has vanished.
 	reclaimedWithin = 10 * time.Second
+	// collectedWithin is how much time the garbage collector has: there is one for all cases, of the whole sweep.
+	collectedWithin = 5 * time.Minute
 	// quietFor is how long nothing may happen before all is taken to be quiet: longer than any interval below at which
 	// an operator takes up again what it has put off.
 	quietFor = 1200 * time.Millisecond
