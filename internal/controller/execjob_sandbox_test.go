@@ -108,7 +108,7 @@ func TestSandboxNameOf(t *testing.T) {
 }
 
 // idleTimeoutSeconds is far more than a busy machine needs from one ping to the next.
-const idleTimeoutSeconds int32 = 6
+const idleTimeoutSeconds int32 = 15
 
 // asleepBox makes a Sandbox that its idle timeout has paused.
 func (w *world) asleepBox() *v1alpha1.Sandbox {
@@ -124,7 +124,7 @@ func TestExecJobWakesItsSandbox(t *testing.T) {
 	t.Parallel()
 	w := newOperatedWorld(t, wrenndev.Config{})
 	w.asleepBox()
-	failing, waiting, waking := w.job("failing", "true"), w.job("waiting", "true"), w.job("waking", "sleep 8")
+	failing, waiting, waking := w.job("failing", "true"), w.job("waiting", "true"), w.job("waking", "sleep 20")
 	failing.Spec.WakePolicy, waiting.Spec.WakePolicy = v1alpha1.WakePolicyFail, v1alpha1.WakePolicyWait
 	w.create(failing)
 	awaitReason(w, failing, v1alpha1.ReasonSandboxAsleep)
