@@ -19,30 +19,37 @@ const (
 	indexConnectionUse   = "use of a connection"
 )
 
-// indexes are all of them: what objects of a kind are found by.
-var indexes = []struct {
+// index is what objects of a kind are found by.
+type index struct {
 	of    client.Object
 	field string
 	value client.IndexerFunc
-}{
-	{&v1alpha1.Sandbox{}, indexSandboxID, func(obj client.Object) []string {
-		return claimsOf(obj.(*v1alpha1.Sandbox)) //nolint:forcetypeassert // the index is of Sandboxes
-	}},
-	{&v1alpha1.Sandbox{}, indexSandboxSnapshot, func(obj client.Object) []string {
-		ref := obj.(*v1alpha1.Sandbox).Spec.SnapshotRef //nolint:forcetypeassert // the index is of Sandboxes
-		if ref == nil {
+}
+
+func indexOf[T client.Object](of T, field string, value func(T) []string) index {
+	return index{of: of, field: field, value: func(obj client.Object) []string {
+		if typed, ok := obj.(T); ok {
+			return value(typed)
+		}
+		return nil
+	}}
+}
+
+// indexes are all of them.
+var indexes = []index{
+	indexOf(&v1alpha1.Sandbox{}, indexSandboxID, claimsOf),
+	indexOf(&v1alpha1.Sandbox{}, indexSandboxSnapshot, func(sandbox *v1alpha1.Sandbox) []string {
+		if sandbox.Spec.SnapshotRef == nil {
 			return nil
 		}
-		return present(ref.Name)
-	}},
+		return present(sandbox.Spec.SnapshotRef.Name)
+	}),
 	{&v1alpha1.Sandbox{}, indexConnectionUse, indexUse},
 	{&v1alpha1.Snapshot{}, indexConnectionUse, indexUse},
-	{&v1alpha1.Snapshot{}, indexSnapshotSource, func(obj client.Object) []string {
-		return present(obj.(*v1alpha1.Snapshot).Spec.SandboxRef.Name) //nolint:forcetypeassert // the index is of Snapshots
-	}},
-	{&v1alpha1.ExecJob{}, indexExecJobSandbox, func(obj client.Object) []string {
-		return present(sandboxNameOf(obj.(*v1alpha1.ExecJob))) //nolint:forcetypeassert // the index is of ExecJobs
-	}},
+	indexOf(&v1alpha1.Snapshot{}, indexSnapshotSource, func(snapshot *v1alpha1.Snapshot) []string {
+		return present(snapshot.Spec.SandboxRef.Name)
+	}),
+	indexOf(&v1alpha1.ExecJob{}, indexExecJobSandbox, func(job *v1alpha1.ExecJob) []string { return present(sandboxNameOf(job)) }),
 }
 
 // AddIndexes adds to a cache the indexes that the controllers need.
